@@ -1,0 +1,84 @@
+"""Inputs for an engine: checked when given, made up when not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ir import UsageError
+from ._protocol import Feeds, TensorSpec
+
+_GIVE = "pass feeds={name: array}"
+
+
+def check_feeds(inputs: Sequence[TensorSpec], feeds: Feeds) -> None:
+    """Hold feeds against the inputs of an engine: names, ranks, fixed sizes, dtypes.
+
+    Raises:
+        UsageError: naming the first input that does not fit, what it got and what it takes.
+    """
+    known = {spec.name for spec in inputs}
+    for name in feeds:
+        if name not in known:
+            raise UsageError(f"there is no input '{name}'", advice="inputs: " + ", ".join(sorted(known)))
+    for spec in inputs:
+        if spec.name not in feeds:
+            raise UsageError(f"input '{spec.name}' is not fed", advice=_GIVE)
+        array = np.asarray(feeds[spec.name])
+        fits = len(array.shape) == len(spec.shape) and all(
+            isinstance(size, str) or size == given for size, given in zip(spec.shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype.name != spec.dtype:
+            wanted, got = _form(spec.shape, spec.dtype), _form(array.shape, array.dtype.name)
+            raise UsageError(f"input '{spec.name}' takes {wanted}, got {got}")
+
+
+def _form(shape: Sequence[int | str], dtype: str) -> str:
+    return f"{dtype}[{', '.join(map(str, shape))}]"
+
+
+def random_feeds(
+    inputs: Sequence[TensorSpec], sizes: Mapping[str, int] | None = None, *, seed: int = 0
+) -> dict[str, npt.NDArray[Any]]:
+    """Made-up inputs: standard normal for floats, 0 and 1 for integers and booleans.
+
+    Integers stay at 0 and 1 because they usually index a table, whose length an engine does not tell. An
+    input's data depends on its name, its shape and the seed only, so that models that share an input get the
+    same data whatever their other inputs are.
+
+    Args:
+        sizes: of free dims by name. A free first dim that is not in it is a batch of 1.
+
+    Raises:
+        UsageError: another free dim has no size, or an input is no array.
+    """
+    return {spec.name: _random(spec, _shape(spec, sizes or {}), seed) for spec in inputs}
+
+
+def _shape(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    shape = []
+    for axis, size in enumerate(spec.shape):
+        if isinstance(size, str):
+            if size not in sizes and axis > 0:
+                what = f"axis {axis} of input '{spec.name}' is free ('{size}'): its size decides the timing"
+                raise UsageError(what, advice=f"{_GIVE}, or say the size")
+            size = sizes.get(size, 1)
+        shape.append(size)
+    return tuple(shape)
+
+
+def _random(spec: TensorSpec, shape: tuple[int, ...], seed: int) -> npt.NDArray[Any]:
+    rng = np.random.default_rng([seed, crc32(spec.name.encode())])
+    try:
+        dtype = np.dtype(spec.dtype)
+    except TypeError as error:
+        raise UsageError(f"cannot make up data of type '{spec.dtype}' for '{spec.name}'", advice=_GIVE) from error
+    if dtype.kind == "f":
+        return rng.standard_normal(shape).astype(dtype)
+    if dtype.kind in "iub":
+        return rng.integers(0, 2, shape).astype(dtype)
+    raise UsageError(f"cannot make up data of type '{spec.dtype}' for '{spec.name}'", advice=_GIVE)

@@ -1,0 +1,167 @@
+"""ONNX Runtime on the CPU.
+
+Its fast path for convolutions is a blocked channel layout (NCHWc); ``Engine.layers`` tells without a stop-watch
+which steps are on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..ir import BackendError, UsageError
+from ._feeds import check_feeds, random_feeds
+from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
+from ._options import read_options
+from ._protocol import Feeds, Layer, LayerTime, TensorSpec
+from ._source import onnx_source
+
+_INSTALL = "install it with: pip install 'prunepass[onnxruntime]'"
+_LEVELS = {
+    "none": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+_ERRORS_ONLY = 3
+
+
+class Options(msgspec.Struct, frozen=True):
+    """Options of a build.
+
+    Attributes:
+        threads: that one inference uses.
+        optimization: level of graph rewriting. ``all`` is the only one with the blocked layout; what ``save``
+            writes then fits this kind of processor only, ``extended`` is portable.
+    """
+
+    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    optimization: Literal["none", "basic", "extended", "all"] = "all"
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except (ImportError, OSError) as error:
+        raise BackendError(f"onnxruntime cannot be imported: {error}", advice=_INSTALL) from error
+    return onnxruntime
+
+
+class OnnxRuntime:
+    """Builds engines with ONNX Runtime's CPU provider."""
+
+    name = "onnxruntime"
+
+    def unavailable(self) -> str | None:
+        try:
+            _runtime()
+        except BackendError as error:
+            return str(error)
+        return None
+
+    def version(self) -> str:
+        return str(_runtime().__version__)
+
+    def build(self, model: object, *, options: Mapping[str, object] | None = None) -> OnnxRuntimeEngine:
+        """An engine from a path, bytes, ``onnx.ModelProto`` or ``onnx_ir.Model``; options as in :class:`Options`."""
+        read = read_options(Options, options)
+        _runtime()
+        return OnnxRuntimeEngine(onnx_source(model), read)
+
+
+class OnnxRuntimeEngine:
+    """A session and the source it was made from, which profiling and saving build once more."""
+
+    backend = OnnxRuntime.name
+
+    def __init__(self, source: Path | bytes, options: Options) -> None:
+        self._source, self._options = source, options
+        session = self._make()
+        self._session: Any = session
+        self.inputs: tuple[TensorSpec, ...] = tuple(map(tensor_spec, session.get_inputs()))
+        self.outputs: tuple[TensorSpec, ...] = tuple(map(tensor_spec, session.get_outputs()))
+        self._names = [spec.name for spec in self.outputs]
+
+    def _make(self, **extra: object) -> Any:
+        ort = _runtime()
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = self._options.threads
+        settings.inter_op_num_threads = 1
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[self._options.optimization])
+        settings.log_severity_level = _ERRORS_ONLY
+        # Idle workers would otherwise spin on into the next engine's turn and be charged to it.
+        settings.add_session_config_entry("session.force_spinning_stop", "1")
+        for name, value in extra.items():
+            setattr(settings, name, value)
+        given = os.fspath(self._source) if isinstance(self._source, Path) else self._source
+        try:
+            return ort.InferenceSession(given, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base class
+            raise model_error(error, self._source) from error
+
+    def run(self, feeds: Feeds) -> dict[str, npt.NDArray[Any]]:
+        if self._session is None:
+            raise UsageError("the engine is closed", advice="use it inside its with block")
+        return self._infer(self._session, feeds)
+
+    def _infer(self, session: Any, feeds: Feeds) -> dict[str, npt.NDArray[Any]]:
+        arrays = {name: np.asarray(array) for name, array in feeds.items()}
+        try:
+            results = session.run(self._names, arrays)
+        except Exception as error:  # as above; checked only now because a check would be timed too
+            check_feeds(self.inputs, arrays)
+            raise model_error(error, self._source) from error
+        return dict(zip(self._names, results, strict=True))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the optimised model, as ONNX."""
+        target = Path(path)
+        try:
+            with TemporaryDirectory(dir=target.parent, prefix=".prunepass-") as folder:
+                part = Path(folder) / target.name
+                self._make(optimized_model_filepath=os.fspath(part))
+                os.replace(part, target)
+        except OSError as error:
+            raise UsageError(f"cannot write the engine: {error.strerror}", where=str(target)) from error
+
+    def layers(self) -> tuple[Layer, ...]:
+        with TemporaryDirectory(prefix="prunepass-") as folder:
+            part = Path(folder) / "optimized.onnx"
+            self._make(optimized_model_filepath=os.fspath(part))
+            return layers_of(part)
+
+    def profile(self, feeds: Feeds | None = None, *, runs: int = 10) -> tuple[LayerTime, ...]:
+        if runs < 1:
+            raise UsageError(f"cannot profile {runs} inferences", advice="runs is at least 1")
+        given = random_feeds(self.inputs) if feeds is None else feeds
+        with TemporaryDirectory(prefix="prunepass-") as folder:
+            session = self._make(enable_profiling=True, profile_file_prefix=os.fspath(Path(folder) / "profile"))
+            try:
+                for _ in range(runs + 1):
+                    self._infer(session, given)
+            finally:
+                written = Path(session.end_profiling())
+            # The first inference allocates memory and plans: it is no measure of the others.
+            return times_of(written.read_bytes(), skip=1)
+
+    def close(self) -> None:
+        self._session = None
+
+    def __enter__(self) -> OnnxRuntimeEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+
+backend = OnnxRuntime()

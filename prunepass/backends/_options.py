@@ -1,0 +1,29 @@
+"""Options of a backend: a frozen struct declares them, a mapping from the user fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from ..ir import UsageError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_options(kind: type[T], options: Mapping[str, object] | None) -> T:
+    """An instance of ``kind`` from options by name; text is converted (``"4"`` to 4), as command lines give it.
+
+    Raises:
+        UsageError: an option is unknown or has a wrong value.
+    """
+    known = msgspec.structs.fields(kind)
+    unknown = sorted(set(options or ()) - {field.name for field in known})
+    advice = "options: " + ", ".join(field.name for field in known)
+    if unknown:
+        raise UsageError(f"unknown option '{unknown[0]}'", advice=advice)
+    try:
+        return msgspec.convert(dict(options or {}), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"wrong option: {error}", advice=advice) from error

@@ -1,0 +1,138 @@
+"""What a backend and an engine are: the whole contract that measuring, saving and checking rely on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy.typing as npt
+
+Feeds: TypeAlias = Mapping[str, npt.ArrayLike]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output of an engine.
+
+    Attributes:
+        shape: sizes by axis; a name where the size is free (``"batch"``, ``"?"`` where it has no name).
+        dtype: numpy dtype name (``float32``, ``bfloat16``), or the engine's own word for what is no array.
+    """
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One step of the engine as it was built, after fusion.
+
+    Attributes:
+        kind: the engine's own name of the operation.
+        layout: ``blocked`` where it computes on the engine's channel-blocked layout, ``reorder`` where it
+            only moves data from one layout to another, empty where neither is known.
+        nodes: names of the model's nodes that it covers, empty where the engine does not tell.
+    """
+
+    name: str
+    kind: str
+    layout: str = ""
+    nodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """What one step costs.
+
+    Attributes:
+        microseconds: median over the profiled inferences.
+        share: its part of the sum over all steps, 0 to 1.
+    """
+
+    name: str
+    kind: str
+    microseconds: float
+    share: float
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A model that is built and ready; a context manager that frees what it holds."""
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that built it."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+
+    def run(self, feeds: Feeds) -> dict[str, npt.NDArray[Any]]:
+        """One inference: arrays by input name in, arrays by output name out.
+
+        Raises:
+            UsageError: a feed is missing, unknown, or of another shape or dtype than the input.
+            ModelError: the engine fails on these inputs.
+        """
+        ...
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the engine as built; an interrupted call leaves an older file as it was."""
+        ...
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The steps after fusion, in order of execution."""
+        ...
+
+    def profile(self, feeds: Feeds | None = None, *, runs: int = 10) -> tuple[LayerTime, ...]:
+        """Time by step over ``runs`` inferences, in order of execution; random inputs unless given."""
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Engine: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Builds engines. Importing and naming it never imports the engine's package."""
+
+    @property
+    def name(self) -> str: ...
+
+    def unavailable(self) -> str | None:
+        """Why it cannot build here and what to install, or None where it can."""
+        ...
+
+    def version(self) -> str:
+        """Version of the engine's package.
+
+        Raises:
+            BackendError: it is not available.
+        """
+        ...
+
+    def build(self, model: object, *, options: Mapping[str, object] | None = None) -> Engine:
+        """Build ``model`` into an engine.
+
+        Args:
+            model: whatever the backend takes; those that read ONNX take what ``onnx_source`` takes.
+            options: by name. Every backend knows ``threads`` (of one inference, 1 unless given).
+
+        Raises:
+            BackendError: the engine's package is missing or broken.
+            ModelError: the model is no valid model, or the engine does not take it.
+            UsageError: an option is unknown or has a wrong value, or the file does not exist.
+        """
+        ...

@@ -1,0 +1,222 @@
+"""Unification of dims: what makes coupled channels one atom.
+
+``Space.unify(a, b)`` demands that two dims are the same index space and *refines* atoms until they are:
+16 + 16 met by 32 splits the atom, n * k met by k' factors it. Two primitives suffice, ``split`` and
+``factor``. What does not fit is pinned with a reason, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import gcd
+
+from ._dims import Atom, Dim, Fixed, Prod, Sum, atom, atoms_of, prod, total
+from ._errors import InternalError
+from ._origin import Pin
+
+_UNFIT = Pin("two groupings of one dim have no common factor")
+_SINGLE_ROW = Pin("a slice cuts through the middle of a row")
+_BLOCKS = Pin("the number of repeated blocks is given")
+
+
+class Space:
+    """A set of equations over dims, solved as they come.
+
+    The atoms that an expression mentions may have been refined since; ``norm`` gives today's form.
+    """
+
+    def __init__(self) -> None:
+        self._bound: dict[Atom, Dim] = {}
+
+    def norm(self, dim: Dim) -> Dim:
+        """``dim`` in terms of atoms that are not refined any further, in normal form."""
+        if isinstance(dim, Fixed) or (isinstance(dim, Atom) and dim not in self._bound):
+            return dim
+        segments: list[Dim] = []
+        stack: list[Dim] = [dim]
+        trail: list[Atom] = []
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Atom) and part in self._bound:
+                if not segments and not stack:
+                    trail.append(part)
+                stack.append(self._bound[part])
+            elif isinstance(part, Sum):
+                stack.extend(reversed(part.parts))
+            elif isinstance(part, Prod):
+                segments.append(self._norm_prod(part))
+            else:
+                segments.append(part)
+        result = total(*segments)
+        for passed in trail:
+            if passed is not result:
+                self._bound[passed] = result
+        return result
+
+    def _norm_prod(self, dim: Prod) -> Dim:
+        parts = [self.norm(part) for part in dim.parts]
+        if all(new is old for new, old in zip(parts, dim.parts, strict=True)):
+            return dim
+        return prod(*parts)
+
+    def pin(self, dim: Dim, *pins: Pin) -> None:
+        """Forbid cutting any part of ``dim``: its atoms become Fixed and stop refining."""
+        for leaf in atoms_of(self.norm(dim)):
+            if leaf not in self._bound:
+                self._bound[leaf] = Fixed(leaf.size, pins)
+
+    def unify(self, left: Dim, right: Dim) -> None:
+        """Demand that ``left`` and ``right`` are the same index space.
+
+        Raises:
+            InternalError: their sizes differ; shapes are checked before.
+        """
+        todo = [(left, right)]
+        while todo:
+            a, b = (self.norm(dim) for dim in todo.pop())
+            if a is b:
+                continue
+            if a.size != b.size:
+                raise InternalError(f"dims of {a.size} and {b.size} entries cannot be the same")
+            if isinstance(a, Fixed) or isinstance(b, Fixed):
+                self._freeze(a, b)
+            elif isinstance(a, Atom):
+                self._bound[a] = b
+            elif isinstance(b, Atom):
+                self._bound[b] = a
+            elif isinstance(a, Sum) or isinstance(b, Sum):
+                todo.extend(self._align(a, b))
+            else:
+                todo.extend(self._regroup(a, b))
+
+    def _freeze(self, a: Dim, b: Dim) -> None:
+        for one, other in ((a, b), (b, a)):
+            if isinstance(one, Fixed):
+                self.pin(other, *one.pins)
+
+    def _align(self, a: Dim, b: Dim) -> list[tuple[Dim, Dim]]:
+        """Walk two rows of segments with two cursors and cut whichever sticks out."""
+        pairs: list[tuple[Dim, Dim]] = []
+        left, right = deque([a]), deque([b])
+        while left:
+            x, y = self._take(left), self._take(right)
+            if x.size > y.size:
+                x, rest = self.split(x, y.size)
+                left.appendleft(rest)
+            elif y.size > x.size:
+                y, rest = self.split(y, x.size)
+                right.appendleft(rest)
+            pairs.append((x, y))
+        return pairs
+
+    def _take(self, row: deque[Dim]) -> Dim:
+        """Pop the first segment as it is now: earlier splits may have refined it."""
+        first = self.norm(row.popleft())
+        if isinstance(first, Sum):
+            row.extendleft(reversed(first.parts[1:]))
+            return first.parts[0]
+        return first
+
+    def _regroup(self, a: Dim, b: Dim) -> list[tuple[Dim, Dim]]:
+        """Match two products from the inside."""
+        assert isinstance(a, Prod) and isinstance(b, Prod)
+        common = gcd(a.parts[-1].size, b.parts[-1].size)
+        if common > 1:
+            outer_a, inner_a = self.factor(a, common)
+            outer_b, inner_b = self.factor(b, common)
+            return [(inner_a, inner_b), (outer_a, outer_b)]
+        cut_a, cut_b = _common_suffix(a, b)
+        self.pin(prod(*a.parts[cut_a:]), _UNFIT)
+        self.pin(prod(*b.parts[cut_b:]), _UNFIT)
+        return [(prod(*a.parts[:cut_a]), prod(*b.parts[:cut_b]))]
+
+    def split(self, dim: Dim, count: int) -> tuple[Dim, Dim]:
+        """Cut ``dim`` after ``count`` entries; returns both parts."""
+        dim = self.norm(dim)
+        if count == 0 or count == dim.size:
+            return (Fixed(0), dim) if count == 0 else (dim, Fixed(0))
+        if isinstance(dim, Fixed):
+            return Fixed(count, dim.pins), Fixed(dim.size - count, dim.pins)
+        if isinstance(dim, Atom):
+            first, second = atom(count), atom(dim.size - count)
+            self._bound[dim] = total(first, second)
+            return first, second
+        return self._split_sum(dim, count) if isinstance(dim, Sum) else self._split_prod(dim, count)
+
+    def _split_sum(self, dim: Sum, count: int) -> tuple[Dim, Dim]:
+        at = 0
+        while count >= dim.parts[at].size:
+            count -= dim.parts[at].size
+            at += 1
+        first, second = self.split(dim.parts[at], count)
+        return total(*dim.parts[:at], first), total(second, *dim.parts[at + 1 :])
+
+    def _split_prod(self, dim: Prod, count: int) -> tuple[Dim, Dim]:
+        outer, inner = dim.parts[0], prod(*dim.parts[1:])
+        rows, rest = divmod(count, inner.size)
+        if not rest:
+            first, second = self.split(outer, rows)
+            return prod(first, inner), prod(second, inner)
+        # The row that is cut through must stay, whole rows on either side are free.
+        above, below = self.split(outer, rows)
+        row, below = self.split(below, 1)
+        self.pin(row, _SINGLE_ROW)
+        first, second = self.split(inner, rest)
+        return total(prod(above, inner), first), total(second, prod(below, inner))
+
+    def factor(self, dim: Dim, count: int) -> tuple[Dim, Dim]:
+        """Read ``dim`` as outer x inner with ``count`` entries inside; returns ``(outer, inner)``."""
+        dim = self.norm(dim)
+        if count == 1:
+            return dim, Fixed(1)
+        if count == dim.size:
+            return Fixed(1), dim
+        if isinstance(dim, Fixed):
+            return Fixed(dim.size // count, dim.pins), Fixed(count, dim.pins)
+        if isinstance(dim, Atom):
+            outer, inner = atom(dim.size // count), atom(count)
+            self._bound[dim] = prod(outer, inner)
+            return outer, inner
+        return self._factor_prod(dim, count) if isinstance(dim, Prod) else self._factor_sum(dim, count)
+
+    def _factor_prod(self, dim: Prod, count: int) -> tuple[Dim, Dim]:
+        rest, last = prod(*dim.parts[:-1]), dim.parts[-1]
+        if last.size % count == 0:
+            outer, inner = self.factor(last, count)
+            return prod(rest, outer), inner
+        if count % last.size == 0:
+            outer, inner = self.factor(rest, count // last.size)
+            return outer, prod(inner, last)
+        self.pin(dim, _UNFIT)
+        return Fixed(dim.size // count, (_UNFIT,)), Fixed(count, (_UNFIT,))
+
+    def _factor_sum(self, dim: Sum, count: int) -> tuple[Dim, Dim]:
+        if all(part.size % count == 0 for part in dim.parts):
+            outers, inners = zip(*(self.factor(part, count) for part in dim.parts), strict=True)
+        else:
+            inners = tuple(self._blocks(dim, count))
+            outers = (Fixed(len(inners), (_BLOCKS,)),)
+        for inner in inners[1:]:
+            self.unify(inners[0], inner)
+        return total(*outers), inners[0]
+
+    def _blocks(self, dim: Dim, count: int) -> list[Dim]:
+        blocks = []
+        while dim.size > count:
+            block, dim = self.split(dim, count)
+            blocks.append(block)
+        return [*blocks, dim]
+
+
+def _common_suffix(a: Prod, b: Prod) -> tuple[int, int]:
+    """How many outer parts of each remain when the smallest inner block of equal size is taken off."""
+    i, j = len(a.parts) - 1, len(b.parts) - 1
+    x, y = a.parts[i].size, b.parts[j].size
+    while x != y:
+        if x < y:
+            i -= 1
+            x *= a.parts[i].size
+        else:
+            j -= 1
+            y *= b.parts[j].size
+    return i, j

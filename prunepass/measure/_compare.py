@@ -1,0 +1,121 @@
+"""Building engines side by side and timing them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..backends import Backend, Engine, Feeds, check_feeds, get, random_feeds
+from ..ir import UsageError
+from ._progress import Progress
+from ._result import Comparison, Measurement
+from ._rounds import Infer, Sample, Timing, TimingOptions, rounds
+from ._stats import ratio, statistics
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def compare(
+    models: Sequence[object],
+    backend: str | Backend = "onnxruntime",
+    *,
+    names: Sequence[str] | None = None,
+    feeds: Feeds | None = None,
+    progress: Progress | None = None,
+    **timing: Unpack[TimingOptions],
+) -> Comparison:
+    """Time models against the first of them, interleaved, by wall time and by CPU time.
+
+    Args:
+        models: anything the backend builds, or engines that are built already (they stay open).
+        backend: name or object; builds those of ``models`` that are no engines yet.
+        names: for the report; file names without their ending unless given.
+        feeds: inputs of one inference, for every model alike; made up unless given.
+        progress: is told how much is done, 0 to 1.
+        timing: fields of :class:`Timing`: ``threads`` (1), ``warmup`` (0.2 s), ``duration`` (3 s for each
+            model), ``iterations`` (10 rounds at least).
+
+    Raises:
+        UsageError: no models, as many names as models missing, or feeds that fit not every model.
+        BackendError: the backend is not available.
+        ModelError: a model is invalid, or the backend does not take it.
+    """
+    if not models:
+        raise UsageError("there is nothing to compare", advice="give one model or more")
+    chosen = Timing(**timing)
+    labels = _labels(models, names)
+    with ExitStack() as stack:
+        engines = [_engine(model, backend, chosen, stack) for model in models]
+        samples = rounds([_inference(engine, feeds) for engine in engines], chosen, tick=progress)
+        first = samples[0]
+        return Comparison(
+            backend=", ".join(dict.fromkeys(engine.backend for engine in engines)),
+            version=", ".join(dict.fromkeys(_version(engine, backend) for engine in engines)),
+            threads=chosen.threads,
+            rounds=len(first.wall_rounds),
+            engines=tuple(_measurement(*pair, first) for pair in zip(labels, samples, strict=True)),
+        )
+
+
+def throughput(
+    engine: Engine,
+    *,
+    name: str = "",
+    feeds: Feeds | None = None,
+    progress: Progress | None = None,
+    **timing: Unpack[TimingOptions],
+) -> Measurement:
+    """Time one engine; arguments and errors as in :func:`compare`, ``threads`` being the engine's own affair."""
+    (sample,) = rounds([_inference(engine, feeds)], Timing(**timing), tick=progress)
+    return _measurement(name or engine.backend, sample, sample)
+
+
+def _engine(model: object, backend: str | Backend, timing: Timing, stack: ExitStack) -> Engine:
+    if isinstance(model, Engine):
+        return model
+    builder = get(backend) if isinstance(backend, str) else backend
+    return stack.enter_context(builder.build(model, options={"threads": timing.threads}))
+
+
+def _version(engine: Engine, backend: str | Backend) -> str:
+    given = isinstance(backend, Backend) and backend.name == engine.backend
+    return (backend if given else get(engine.backend)).version()
+
+
+def _inference(engine: Engine, feeds: Feeds | None) -> Infer:
+    made = random_feeds(engine.inputs) if feeds is None else feeds
+    check_feeds(engine.inputs, made)
+    return lambda: engine.run(made)
+
+
+def _measurement(name: str, sample: Sample, first: Sample) -> Measurement:
+    return Measurement(
+        name=name,
+        throughput=len(sample.wall) / sum(sample.wall),
+        wall=statistics(sample.wall),
+        cpu=statistics(sample.cpu),
+        faster_wall=ratio(first.wall_rounds, sample.wall_rounds),
+        faster_cpu=ratio(first.cpu_rounds, sample.cpu_rounds),
+    )
+
+
+def _labels(models: Sequence[object], names: Sequence[str] | None) -> list[str]:
+    """One name a model, without folders and without repetition."""
+    if names is not None and len(names) != len(models):
+        raise UsageError(f"{len(names)} names for {len(models)} models", advice="give one name for each model")
+    labels = [_label(model, place) for place, model in enumerate(models, 1)] if names is None else list(names)
+    seen: Counter[str] = Counter()
+    for place, label in enumerate(labels):
+        seen[label] += 1
+        if seen[label] > 1:
+            labels[place] = f"{label} ({seen[label]})"
+    return labels
+
+
+def _label(model: object, place: int) -> str:
+    return Path(model).stem if isinstance(model, (str, os.PathLike)) else f"model {place}"
