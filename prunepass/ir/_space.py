@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections import deque
-from math import gcd
+from math import gcd, lcm
 
 from ._dims import Atom, Dim, Fixed, Prod, Sum, atom, atoms_of, prod, total
 from ._errors import InternalError
@@ -125,10 +125,12 @@ class Space:
             outer_a, inner_a = self.factor(a, common)
             outer_b, inner_b = self.factor(b, common)
             return [(inner_a, inner_b), (outer_a, outer_b)]
-        cut_a, cut_b = _common_suffix(a, b)
-        self.pin(prod(*a.parts[cut_a:]), _UNFIT)
-        self.pin(prod(*b.parts[cut_b:]), _UNFIT)
-        return [(prod(*a.parts[:cut_a]), prod(*b.parts[:cut_b]))]
+        block = _smallest_block(a, b)
+        outer_a, inner_a = self.factor(a, block)
+        outer_b, inner_b = self.factor(b, block)
+        self.pin(inner_a, _UNFIT)
+        self.pin(inner_b, _UNFIT)
+        return [(outer_a, outer_b)]
 
     def split(self, dim: Dim, count: int) -> tuple[Dim, Dim]:
         """Cut ``dim`` after ``count`` entries; returns both parts."""
@@ -208,15 +210,19 @@ class Space:
         return [*blocks, dim]
 
 
-def _common_suffix(a: Prod, b: Prod) -> tuple[int, int]:
-    """How many outer parts of each remain when the smallest inner block of equal size is taken off."""
-    i, j = len(a.parts) - 1, len(b.parts) - 1
-    x, y = a.parts[i].size, b.parts[j].size
-    while x != y:
-        if x < y:
-            i -= 1
-            x *= a.parts[i].size
-        else:
-            j -= 1
-            y *= b.parts[j].size
-    return i, j
+def _smallest_block(a: Prod, b: Prod) -> int:
+    """The smallest inner block that both products have, though they group it differently."""
+    step = lcm(a.parts[-1].size, b.parts[-1].size)
+    blocks = (size for size in range(step, a.size, step) if a.size % size == 0)
+    return next((size for size in blocks if _has_block(a, size) and _has_block(b, size)), a.size)
+
+
+def _has_block(dim: Prod, count: int) -> bool:
+    """Whether ``factor`` can take out an inner part of ``count`` entries."""
+    for part in reversed(dim.parts):
+        if count % part.size:
+            return part.size % count == 0
+        count //= part.size
+        if count == 1:
+            return True
+    return False

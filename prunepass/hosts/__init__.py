@@ -1,0 +1,4 @@
+"""Hosts: capture models from torch and ONNX, and replay cuts onto them."""
+
+from ._session import Session as Session
+from ._session import open_model as open_model

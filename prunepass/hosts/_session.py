@@ -1,0 +1,69 @@
+"""One model open for work: captured once, replayed onto its own host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ..ir import Array, Graph, UnsupportedError, UsageError
+
+
+class Session(Protocol):
+    """A captured model and what its host can do with it.
+
+    Attributes:
+        graph: the model as captured.
+        form: ``module``, ``graph`` or ``onnx``: what replay gives back.
+    """
+
+    graph: Graph
+    form: str
+
+    def replay(self, before: Graph, after: Graph, *, inplace: bool) -> Any:
+        """The host's model changed as ``before`` (the captured graph, perhaps with more pins) became ``after``.
+
+        Raises:
+            ReplayMismatch: the host's own code contradicts the cut; ``constrain`` tells the graph.
+        """
+        ...
+
+    def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
+        """``before`` with pins or ties that avoid ``mismatch``."""
+        ...
+
+    def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
+        """Outputs of ``model`` in its own precision, in the order of ``graph.outputs``."""
+        ...
+
+    def feeds(self) -> Mapping[str, Array] | None:
+        """The user's example inputs by input name, None where there are none."""
+        ...
+
+
+_ONNX = {"onnx", "onnx_ir", "onnx_graphsurgeon"}
+
+
+def open_model(model: Any, example_inputs: Any = None, *, form: str = "module") -> Session:
+    """Capture ``model`` with the host that its type belongs to.
+
+    Raises:
+        UsageError: no host takes this type, or a form does not exist.
+        ModelError: the model is invalid or not supported.
+    """
+    if form not in ("module", "graph"):
+        raise UsageError(f"there is no form '{form}'", advice="there are module and graph")
+    roots = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    if isinstance(model, (str, os.PathLike)) or roots & _ONNX:
+        from .onnx import open_session as open_onnx
+
+        return open_onnx(model, example_inputs)
+    if "torch" in roots:
+        from .torch import open_session as open_torch
+
+        return open_torch(model, example_inputs, form=form)
+    raise UsageError(
+        f"a {type(model).__module__}.{type(model).__qualname__} is no model",
+        advice="give an nn.Module, ExportedProgram, GraphModule, ONNX path, ModelProto, onnx_ir.Model or "
+        "onnx_graphsurgeon.Graph",
+    )

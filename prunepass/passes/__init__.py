@@ -1,0 +1,31 @@
+"""Analyses, scores, policies, rewrites and the pipeline that runs them."""
+
+from ._budget import Budget as Budget
+from ._cost import Cost as Cost
+from ._cost import CostModel as CostModel
+from ._cost import cost_of as cost_of
+from ._cost import graph_cost as graph_cost
+from ._coupling import Coupling as Coupling
+from ._coupling import Group as Group
+from ._coupling import Member as Member
+from ._coupling import couple as couple
+from ._cut import cut as cut
+from ._keep import keep_matching as keep_matching
+from ._pipeline import Pipeline as Pipeline
+from ._pipeline import Timings as Timings
+from ._plan import Cut as Cut
+from ._plan import Plan as Plan
+from ._plan import fingerprint as fingerprint
+from ._plan import plan_for as plan_for
+from ._plan import with_constraints as with_constraints
+from ._plan import write_text as write_text
+from ._proof import Proof as Proof
+from ._proof import masked_values as masked_values
+from ._proof import prove as prove
+from ._proof import random_inputs as random_inputs
+from ._proof import relative_error as relative_error
+from ._select import Policy as Policy
+from ._state import Observer as Observer
+from ._state import Pass as Pass
+from ._state import State as State
+from ._tables import passes as passes

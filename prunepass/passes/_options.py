@@ -1,0 +1,99 @@
+"""Options in text: ``select{budget=macs:0.5, align=16}`` to and from dataclass fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeVar
+
+from ..ir import UsageError
+
+T = TypeVar("T")
+_STEP = re.compile(r"\s*([\w.-]+)\s*(?:\{([^{}]*)\})?\s*")
+_OPTION = re.compile(r"""\s*([\w.-]+)\s*=\s*("[^"]*"|[^,]*?)\s*(?:,|$)""")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def parse_steps(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """``(name, options)`` of each step of ``a | b{x=1, y="u, v"}``.
+
+    Raises:
+        UsageError: the text is malformed.
+    """
+    for step in text.split("|"):
+        match = _STEP.fullmatch(step)
+        if match is None:
+            raise UsageError(f"'{step.strip()}' is no pass", advice="write name or name{option=value, ...}")
+        yield match[1], dict(_pairs(match[2] or "", match[1]))
+
+
+def _pairs(text: str, owner: str) -> Iterator[tuple[str, str]]:
+    at = 0
+    while at < len(text.rstrip()):
+        match = _OPTION.match(text, at)
+        if match is None:
+            raise UsageError(f"'{text[at:].strip()}' is no option of '{owner}'", advice="write option=value")
+        yield match[1], match[2].strip('"')
+        at = match.end()
+
+
+def build(kind: type[T], options: Mapping[str, str]) -> T:
+    """An instance of the dataclass ``kind`` from options in text; a field ``options`` takes the unknown ones.
+
+    Raises:
+        UsageError: an option is unknown or has the wrong type.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    rest: dict[str, str] = {}
+    for name, text in options.items():
+        key = name.replace("-", "_")
+        if key in known and key != "options":
+            values[key] = convert(known[key], text, kind)
+        else:
+            rest[key] = text
+    if rest and "options" not in known:
+        raise UsageError(
+            f"'{_label(kind)}' has no option {', '.join(sorted(rest))}",
+            advice=f"it has {', '.join(known) or 'none'}",
+        )
+    if rest:
+        values["options"] = rest
+    return kind(**values)
+
+
+def convert(field: Field[Any], text: str, kind: type) -> Any:
+    """The text of one option as the type of its field's default."""
+    default = field.default if field.default is not MISSING else None
+    try:
+        if isinstance(default, bool):
+            return _TRUTH[text.lower()]
+        if isinstance(default, (int, float)):
+            return type(default)(text)
+    except (KeyError, ValueError):
+        wanted = type(default).__name__
+        raise UsageError(f"option {field.name}={text} of '{_label(kind)}' is no {wanted}") from None
+    return text
+
+
+def _label(kind: type) -> str:
+    return str(getattr(kind, "name", kind.__name__))
+
+
+def to_text(step: Any) -> str:
+    """A pass in the text form that makes it again; defaults are left out."""
+    shown = []
+    for field in fields(step):
+        value = getattr(step, field.name)
+        default = field.default if field.default is not MISSING else None
+        if field.name == "options":
+            shown += [f"{key}={item}" for key, item in value.items()]
+        elif value != default and not isinstance(value, Mapping):
+            shown.append(f"{field.name}={_quoted(value)}")
+    return _label(type(step)) + (f"{{{', '.join(shown)}}}" if shown else "")
+
+
+def _quoted(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f'"{text}"' if "," in text else text

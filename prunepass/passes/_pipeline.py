@@ -1,0 +1,82 @@
+"""Pipelines: passes in a row, verified and timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from ..ir import Graph, PrunepassError, verify_graph
+from ._options import build, parse_steps, to_text
+from ._state import Observer, Pass, State
+from ._tables import passes
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Passes that run one after the other.
+
+    The graph is verified before the first pass and after every one that returned another graph.
+    """
+
+    steps: tuple[Pass, ...]
+
+    @staticmethod
+    def parse(text: str) -> Pipeline:
+        """Build from ``"couple | score{metric=dfpc} | select{budget=macs:0.5, align=16} | cut"``.
+
+        Raises:
+            UsageError: a pass or an option is unknown.
+        """
+        return Pipeline(tuple(build(passes()[name], options) for name, options in parse_steps(text)))
+
+    def __str__(self) -> str:
+        return " | ".join(to_text(step) for step in self.steps)
+
+    def __call__(self, graph: Graph, observers: Sequence[Observer] = ()) -> State:
+        """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it."""
+        verify_graph(graph)
+        state = State.start(graph)
+        done: list[str] = []
+        for step in self.steps:
+            for observer in observers:
+                observer.before(step.name, state)
+            start = perf_counter()
+            state = self._run(step, state, done)
+            for observer in observers:
+                observer.after(step.name, state, perf_counter() - start)
+            done.append(step.name)
+        return state
+
+    def _run(self, step: Pass, state: State, done: Iterable[str]) -> State:
+        try:
+            after = step(state)
+            if after.graph is not state.graph:
+                verify_graph(after.graph)
+        except PrunepassError as error:
+            ran = ", ".join(done) or "none"
+            if hasattr(error, "add_note"):
+                error.add_note(f"in pass '{step.name}', after: {ran}")
+            raise
+        return after
+
+
+@dataclass
+class Timings:
+    """An observer that keeps the seconds of every pass, in order."""
+
+    seconds: list[tuple[str, float]]
+
+    @staticmethod
+    def fresh() -> Timings:
+        return Timings([])
+
+    def before(self, name: str, state: State) -> None:
+        """Nothing to note yet."""
+
+    def after(self, name: str, state: State, seconds: float) -> None:
+        self.seconds.append((name, seconds))
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self.seconds)

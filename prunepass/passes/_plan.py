@@ -1,0 +1,158 @@
+"""The plan: which channels of which groups go. A file that can be reviewed and replayed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..ir import Array, Atom, Graph, Index, Tie, UsageError
+from ._coupling import Coupling
+
+FORMAT = 1
+
+
+class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What goes of one group: ``remove`` are channel indices, ascending, of ``size``."""
+
+    size: int
+    remove: tuple[int, ...]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which channels of which groups go, and what is repaired.
+
+    Attributes:
+        fingerprint: of the model it was made for; it is refused on another one.
+        cuts: by group name.
+        shifts: amounts added to a param before it is cut, by param name, as flat lists of the
+            param's *original* size: means of cut channels moved into biases.
+        pins: ``(tensor, axis, reason)`` beyond the model's own, that the groups depend on.
+        ties: ``(param, axis, param, axis, reason)`` likewise.
+        options: how it was made (budget, score, align, ...), for the reader.
+    """
+
+    fingerprint: str
+    cuts: Mapping[str, Cut]
+    shifts: Mapping[str, tuple[float, ...]] = {}
+    pins: tuple[tuple[str, int, str], ...] = ()
+    ties: tuple[tuple[str, int, str, int, str], ...] = ()
+    options: Mapping[str, Any] = {}
+    format: int = FORMAT
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan as JSON with sorted keys; an interrupted write leaves the old file."""
+        write_text(path, self.to_json())
+
+    def to_json(self) -> str:
+        return json.dumps(msgspec.to_builtins(self), indent=1, sort_keys=True) + "\n"
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Plan:
+        """Read a plan.
+
+        Raises:
+            UsageError: the file is missing, no plan, or of a newer format.
+        """
+        try:
+            plan = msgspec.json.decode(Path(path).read_bytes(), type=Plan)
+        except OSError as error:
+            raise UsageError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise UsageError(f"not a plan: {error}", where=str(path), advice="write one with --plan-out") from error
+        if plan.format != FORMAT:
+            raise UsageError(f"the plan has format {plan.format}, this version reads {FORMAT}", where=str(path))
+        return plan
+
+    def constrain(self, graph: Graph) -> Graph:
+        """``graph`` with the plan's own pins and ties, so that its groups are those of the plan."""
+        ties = tuple(Tie((a, i), (b, j), reason) for a, i, b, j, reason in self.ties)
+        extra_pins = tuple(pin for pin in self.pins if pin not in graph.pins)
+        extra_ties = tuple(tie for tie in ties if tie not in graph.ties)
+        return with_constraints(graph, extra_pins, extra_ties) if extra_pins or extra_ties else graph
+
+    def kept(self, coupling: Coupling) -> dict[Atom, Index]:
+        """Kept indices of every cut atom of ``coupling``.
+
+        Raises:
+            UsageError: a group is missing, pinned, or has another size.
+        """
+        found = {group.name: group for group in coupling.groups}
+        kept: dict[Atom, Index] = {}
+        for name, cut in self.cuts.items():
+            group = found.get(name)
+            if group is None or group.atom is None or group.size != cut.size:
+                what = "is pinned" if group and group.atom is None else "does not exist with this size"
+                raise UsageError(f"the plan cuts group '{name}', which {what} in this model")
+            kept[group.atom] = np.setdiff1d(np.arange(group.size), np.asarray(cut.remove, dtype=np.int64))
+        return kept
+
+    def check(self, graph: Graph) -> None:
+        """Refuse another model than the plan was made for."""
+        if fingerprint(graph) != self.fingerprint:
+            raise UsageError(
+                f"the plan was made for another model (fingerprint {self.fingerprint[:12]}, "
+                f"this one has {fingerprint(graph)[:12]})",
+                where=graph.name,
+                advice="names, shapes and types of all parameters must be the same",
+            )
+
+    def shifted(self, graph: Graph) -> dict[str, Array]:
+        """Data of every param that the plan repairs, uncut."""
+        changed = {}
+        for name, amounts in self.shifts.items():
+            data = graph.params[name].read()
+            changed[name] = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
+        return changed
+
+
+def with_constraints(graph: Graph, pins: tuple[tuple[str, int, str], ...], ties: tuple[Tie, ...] = ()) -> Graph:
+    """``graph`` with more pins and ties."""
+    return replace(graph, pins=(*graph.pins, *pins), ties=(*graph.ties, *ties))
+
+
+def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) -> Plan:
+    """A plan for removing the given channel indices of the given groups."""
+    graph = coupling.graph
+    cuts = {
+        name: Cut(coupling.group(name).size, tuple(int(i) for i in np.sort(index)))
+        for name, index in remove.items()
+        if len(index)
+    }
+    ties = tuple((*tie.left, *tie.right, tie.reason) for tie in graph.ties)
+    return Plan(fingerprint=fingerprint(graph), cuts=cuts, pins=graph.pins, ties=ties, options=options)
+
+
+def fingerprint(graph: Graph) -> str:
+    """A hash over names, shapes and types of the trained params and over the operators."""
+    params = sorted((p.name, list(p.shape), p.dtype) for p in graph.params.values() if p.trained)
+    text = json.dumps([params, [node.op for node in graph.nodes]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write to a temporary file and rename, so that an interruption leaves the old file.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"cannot write: {error.strerror}", where=str(path)) from error
