@@ -28,33 +28,46 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Imported at first use: the command line and build scripts start without numpy-heavy modules.
-_HOME = {
-    **dict.fromkeys(("backends", "measure", "passes"), ""),
-    **dict.fromkeys(("Analysis", "analyze", "capture"), "._analyze"),
-    **dict.fromkeys(("Result", "apply", "prune", "verify"), "._prune"),
-    **dict.fromkeys(("Pipeline", "Plan"), ".passes"),
-    **dict.fromkeys(
-        (
-            "BackendError",
-            "BudgetError",
-            "ModelError",
-            "PrunepassError",
-            "UnsupportedError",
-            "UsageError",
-            "VerificationError",
-        ),
-        ".ir",
-    ),
+__all__ = [
+    "Analysis",
+    "BackendError",
+    "BudgetError",
+    "ModelError",
+    "Pipeline",
+    "Plan",
+    "PrunepassError",
+    "Result",
+    "UnsupportedError",
+    "UsageError",
+    "VerificationError",
+    "__version__",
+    "analyze",
+    "apply",
+    "backends",
+    "capture",
+    "measure",
+    "passes",
+    "prune",
+    "verify",
+]
+
+# Imported at first use, so that the command line and build scripts start at once.
+_MODULES = ("backends", "measure", "passes")
+_HOMES = {
+    "._analyze": ("Analysis", "analyze", "capture"),
+    "._prune": ("Result", "apply", "prune", "verify"),
+    ".passes": ("Pipeline", "Plan"),
+    ".ir": tuple(name for name in __all__ if name.endswith("Error")),
 }
-__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'prunepass' has no attribute '{name}'")
-    home = _HOME[name]
-    return getattr(import_module(home, __name__), name) if home else import_module(f".{name}", __name__)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home, __name__), name)
+    raise AttributeError(f"module 'prunepass' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ._report import Report, report_of
 from ._targets import align_of
 from .hosts import Session, open_model
-from .ir import Array, Graph, InternalError, UnsupportedError, UsageError, VerificationError, evaluate
-from .passes import Observer, Pass, Pipeline, Plan, Proof, State, Timings, cut, keep_matching, prove
-from .passes import random_inputs, relative_error
+from .ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError, evaluate
+from .passes import (
+    Observer,
+    Pass,
+    Pipeline,
+    Plan,
+    Proof,
+    State,
+    Timings,
+    cut,
+    keep_matching,
+    prove,
+    random_inputs,
+    relative_error,
+)
 
 _ATTEMPTS = 24
 _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
@@ -33,7 +45,12 @@ class Result:
 
 
 def default_pipeline(
-    *, budget: str = "macs=0.5", score: str = "auto", align: int = 1, floor: float = 0.0, mode: str = "global",
+    *,
+    budget: str = "macs=0.5",
+    score: str = "auto",
+    align: int = 1,
+    floor: float = 0.0,
+    mode: str = "global",
     compensate: bool = True,
 ) -> Pipeline:
     """The pipeline that :func:`prune` runs unless another one is given."""
@@ -45,7 +62,7 @@ def default_pipeline(
     return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
 
 
-def prune(
+def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
     model: Any,
     example_inputs: Any = None,
     *,
@@ -123,7 +140,9 @@ def _plan_and_replay(
     raise InternalError(f"the model's own code contradicted {_ATTEMPTS} plans", advice='use form="graph"')
 
 
-def apply(plan: Plan, model: Any, example_inputs: Any = None, *, form: str = "module", inplace: bool = False) -> Any:
+def apply(
+    plan: Plan, model: Any, example_inputs: Any = None, *, form: str = "module", inplace: bool = False
+) -> Any:
     """Replay ``plan`` on a fresh copy of the model it was made for; the same bytes every time.
 
     Raises:
@@ -177,14 +196,16 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     feeds = session.feeds() or random_inputs(small)
     typed = {name: array.astype(_numpy_type(small.values[name].dtype)) for name, array in feeds.items()}
     values = evaluate(small, typed)
-    tolerance = 4 * max(_EPS.get(small.tensor(name).dtype, 0.0) for name in small.outputs) * (len(small.nodes) + 16)
+    tolerance = (
+        4 * max(_EPS.get(small.tensor(name).dtype, 0.0) for name in small.outputs) * (len(small.nodes) + 16)
+    )
     worst = 0.0
     for name, got in zip(small.outputs, session.run(pruned, typed), strict=True):
         want = values[name] if name in values else small.params[name].read()
         error = relative_error(got, want) if got.shape == want.shape else float("inf")
         if not error <= tolerance:
             raise VerificationError(
-                f"output '{name}' of the pruned model differs from the reference by {error:.1e} (allowed {tolerance:.1e})",
+                f"output '{name}' of the pruned model is off the reference by {error:.1e} ({tolerance:.1e} allowed)",
                 where=small.name,
             )
         worst = max(worst, error)

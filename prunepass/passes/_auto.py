@@ -40,7 +40,9 @@ def candidates(coupling: Coupling) -> dict[str, Scores]:
     return {name: scores.get(name)()(coupling) for name in CANDIDATES}
 
 
-def choose(coupling: Coupling, policy: Callable[[Coupling, Scores], Plan], found: Mapping[str, Scores]) -> Choice:
+def choose(
+    coupling: Coupling, policy: Callable[[Coupling, Scores], Plan], found: Mapping[str, Scores]
+) -> Choice:
     """Plan with each score, repair, cut, run, and keep the least change.
 
     Raises:
@@ -74,7 +76,7 @@ def _outputs(graph: Graph, feeds: Mapping[str, Array]) -> list[Array]:
 
 
 def _change(wanted: list[Array], got: list[Array]) -> float:
-    """Squared difference over squared deviation from the mean, averaged over outputs; infinite if not finite."""
+    """Squared difference over squared deviation, averaged over outputs; infinite where not finite."""
     shares = []
     for want, have in zip(wanted, got, strict=True):
         spread = float(np.sum((want - want.mean()) ** 2)) or 1.0
@@ -86,7 +88,9 @@ def _change(wanted: list[Array], got: list[Array]) -> float:
 def synthetic_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:
     """One synthetic input of every kind the graph reads, by name."""
     rng = np.random.default_rng(seed)
-    return {name: _synthetic(rng, graph.values[name].shape, graph.values[name].dtype) for name in graph.inputs}
+    return {
+        name: _synthetic(rng, graph.values[name].shape, graph.values[name].dtype) for name in graph.inputs
+    }
 
 
 def _synthetic(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
@@ -101,7 +105,7 @@ def _synthetic(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> 
 
 
 def dead_leaves(rng: np.random.Generator, channels: int, size: tuple[int, ...]) -> Array:
-    """Overlapping discs with radii of density r^-3 and normal colours: an image of shape (channels, *size)."""
+    """An image of shape (channels, *size): overlapping discs, radii of density r^-3, normal colours."""
     height, width = size
     image = np.zeros((channels, height, width))
     rows, columns = np.mgrid[:height, :width]

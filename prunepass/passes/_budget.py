@@ -44,9 +44,7 @@ class Budget:
 
     def refuse(self, totals: Mapping[str, int], original: Cost, why: str) -> BudgetError:
         """The error that says how near the budget can be met."""
-        nearest = ", ".join(
-            f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.limits
-        )
+        nearest = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.limits)
         return BudgetError(
             f"the budget {self} cannot be met: {why}; the nearest is {nearest}",
             advice="'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less",
@@ -63,7 +61,9 @@ def _pair(part: str) -> tuple[str, float]:
 
 def _check(kind: str, fraction: float) -> None:
     if kind in _MEASURED:
-        raise UsageError(f"a {kind} budget needs an engine to measure on", advice=f"use one of {', '.join(KINDS)}")
+        raise UsageError(
+            f"a {kind} budget needs an engine to measure on", advice=f"use one of {', '.join(KINDS)}"
+        )
     if kind not in KINDS:
         raise UsageError(f"there is no budget '{kind}'", advice=f"there are {', '.join(KINDS)}")
     if not 0 < fraction <= 1:

@@ -22,7 +22,9 @@ def cut(graph: Graph, plan: Plan) -> Graph:
     shifted = plan.shifted(graph)
     if not kept and not shifted:
         return graph
-    params = {name: _cut_param(coupling, kept, param, shifted.get(name)) for name, param in graph.params.items()}
+    params = {
+        name: _cut_param(coupling, kept, param, shifted.get(name)) for name, param in graph.params.items()
+    }
     values = {name: _cut_value(coupling, kept, value) for name, value in graph.values.items()}
     nodes = tuple(_cut_node(coupling, kept, node) for node in graph.nodes)
     return replace(graph, nodes=nodes, values=values, params=params)

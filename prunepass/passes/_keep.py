@@ -36,7 +36,9 @@ def _matching_params(graph: Graph, pattern: str) -> list[str]:
     found = dict.fromkeys(name for name in graph.params if _matches(name, pattern))
     for node in graph.nodes:
         if _matches(node.name, pattern) or _matches(node.origin.path, pattern):
-            found.update(dict.fromkeys(name for name in node.inputs if name in graph.params))
+            found.update(
+                dict.fromkeys(name for name in node.inputs if name is not None and name in graph.params)
+            )
     return list(found)
 
 

@@ -67,9 +67,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         except OSError as error:
             raise UsageError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise UsageError(f"not a plan: {error}", where=str(path), advice="write one with --plan-out") from error
+            raise UsageError(
+                f"not a plan: {error}", where=str(path), advice="write one with --plan-out"
+            ) from error
         if plan.format != FORMAT:
-            raise UsageError(f"the plan has format {plan.format}, this version reads {FORMAT}", where=str(path))
+            raise UsageError(
+                f"the plan has format {plan.format}, this version reads {FORMAT}", where=str(path)
+            )
         return plan
 
     def constrain(self, graph: Graph) -> Graph:
@@ -114,7 +118,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return changed
 
 
-def with_constraints(graph: Graph, pins: tuple[tuple[str, int, str], ...], ties: tuple[Tie, ...] = ()) -> Graph:
+def with_constraints(
+    graph: Graph, pins: tuple[tuple[str, int, str], ...], ties: tuple[Tie, ...] = ()
+) -> Graph:
     """``graph`` with more pins and ties."""
     return replace(graph, pins=(*graph.pins, *pins), ties=(*graph.ties, *ties))
 
@@ -150,7 +156,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
-            os.replace(name, target)
+            Path(name).replace(target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

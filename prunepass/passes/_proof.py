@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Graph, Node, Op, VerificationError, call_of, rule_of, walk
+from ..ir import Array, Graph, ModelError, Node, Op, VerificationError, call_of, rule_of, walk
 from ..ir._cutting import gather, kept_of, masked_run
 from ._coupling import couple
 from ._plan import Plan
@@ -68,15 +68,20 @@ def prove(
     coupling = couple(original)
     kept = plan.kept(coupling)
     large = {**plan.shifted(original), **(_perturbed(original, plan) if perturb else {})}
-    small = {name: gather(data, kept_of(coupling.dims[name], coupling.norm, kept)) for name, data in large.items()}
+    small = {
+        name: gather(data, kept_of(coupling.dims[name], coupling.norm, kept)) for name, data in large.items()
+    }
     worst, where, count = 0.0, "", 0
     masked = masked_values(original, plan, feeds, large)
     plain = walk(pruned, feeds, params=small, keep_all=False)
     for (name, whole), (other, got) in zip(masked, plain, strict=True):
         want = gather(whole, kept_of(coupling.dims[name], coupling.norm, kept))
+        _refuse_nan(original, name, want)
         error = relative_error(got, want) if name == other and got.shape == want.shape else np.inf
         if not error <= tolerance:
-            raise VerificationError(_difference(original, name, got, want, error), where=_origin(original, name))
+            raise VerificationError(
+                _difference(original, name, got, want, error), where=_origin(original, name)
+            )
         count += 1
         if error >= worst:
             worst, where = error, name
@@ -123,12 +128,25 @@ def relative_error(got: Array, want: Array) -> float:
     return gap / max(scale, 1e-30) if gap else 0.0
 
 
+def _refuse_nan(graph: Graph, name: str, want: Array) -> None:
+    """A value that is NaN throughout equals anything; it would prove nothing."""
+    if want.dtype.kind == "f" and want.size and np.all(np.isnan(want)):
+        raise ModelError(
+            f"value '{name}' is NaN throughout, so nothing can be proven",
+            where=_origin(graph, name),
+            advice="look for NaN weights or negative variances",
+        )
+
+
 def _difference(graph: Graph, name: str, got: Array, want: Array, error: float) -> str:
     if got.shape != want.shape:
         return f"value '{name}' has shape {got.shape} after the cut, masked it has {want.shape}"
-    at = np.unravel_index(int(np.nanargmax(np.abs(np.asarray(got, float) - np.asarray(want, float)))), got.shape)
+    at = np.unravel_index(
+        int(np.nanargmax(np.abs(np.asarray(got, float) - np.asarray(want, float)))), got.shape
+    )
     place = ", ".join(str(int(i)) for i in at)
-    return f"value '{name}' differs at [{place}]: pruned {got[at]:.9g}, masked {want[at]:.9g} (relative {error:.1e})"
+    values = f"pruned {got[at]:.9g}, masked {want[at]:.9g}"
+    return f"value '{name}' differs at [{place}]: {values} (relative {error:.1e})"
 
 
 def _origin(graph: Graph, name: str) -> str:

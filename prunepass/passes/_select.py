@@ -115,7 +115,7 @@ def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
         if values.shape != (group.size,) or not np.all(np.isfinite(values)):
             raise UsageError(
                 f"scores of group '{group.name}' are not {group.size} finite numbers",
-                advice="look for NaN or infinite weights in its members",
+                advice="a score gives one number per channel, larger = keep",
             )
         order = np.argsort(values, kind="stable")
         widths = allowed_widths(group.size, grain[group.atom], policy.floor)

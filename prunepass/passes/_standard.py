@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import msgspec
+import numpy as np
 
-from ..ir import Graph
+from ..ir import Graph, ModelError
 from . import scores
 from ._auto import AUTO, candidates, choose
 from ._compensate import compensate
@@ -44,6 +45,7 @@ class Score:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, state: State) -> State:
+        refuse_not_finite(state.graph)
         coupling = couple(state.graph)
         if self.metric == AUTO:
             return state.having(metric=AUTO, candidates=candidates(coupling))
@@ -51,9 +53,22 @@ class Score:
         return state.having(metric=self.metric, candidates={self.metric: score(coupling)})
 
 
+def refuse_not_finite(graph: Graph) -> None:
+    """Weights that are NaN or infinite cannot be scored.
+
+    Raises:
+        ModelError: naming the first such param.
+    """
+    for param in graph.params.values():
+        if param.trained and param.is_float and not np.all(np.isfinite(param.read())):
+            raise ModelError(
+                f"weight '{param.name}' holds NaN or infinite numbers", where=graph.name, advice="repair the checkpoint"
+            )
+
+
 @dataclass(frozen=True)
 class Select(Policy):
-    """Choose what goes; the options are those of :class:`Policy`. Leaves the facts ``plan`` and ``scores``."""
+    """Choose what goes, with the options of :class:`Policy`; leaves the facts ``plan`` and ``scores``."""
 
     name: ClassVar[str] = "select"
 
@@ -80,7 +95,9 @@ class Compensate:
         plan = state.need("plan", self.name)
         result = compensate(couple(state.original), plan)
         state = state.having(plan=result.plan, compensation=result)
-        return state if state.graph is state.original else replace(state, graph=cut(state.original, result.plan))
+        return (
+            state if state.graph is state.original else replace(state, graph=cut(state.original, result.plan))
+        )
 
 
 @dataclass(frozen=True)

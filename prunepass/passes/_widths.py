@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil, gcd, prod
 
 from ..ir import Atom, Dim, Fixed, Prod, Sum
 from ._coupling import Coupling
-
-
-@dataclass(frozen=True, slots=True)
-class Grain:
-    """Channel counts come in multiples of ``align``; ``floor`` is the least fraction of a group that stays."""
-
-    align: int = 1
-    floor: float = 0.0
 
 
 def steps(coupling: Coupling, align: int) -> dict[Atom, int]:
