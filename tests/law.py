@@ -23,7 +23,13 @@ def call_for(op: Op, attrs: dict[str, Any], *arrays: Array | None) -> Call:
     return Call(attrs, call.shapes, call.dtypes, call.known, results)
 
 
-def check(op: Op, attrs: dict[str, Any], *arrays: Array | None, real: Callable[..., Any] | None = None, seed: int = 0) -> Rule:
+def check(
+    op: Op,
+    attrs: dict[str, Any],
+    *arrays: Array | None,
+    real: Callable[..., Any] | None = None,
+    seed: int = 0,
+) -> Rule:
     """Shapes, equality with the real operator, dependence, and cutting against masking.
 
     Args:
@@ -37,7 +43,9 @@ def check(op: Op, attrs: dict[str, Any], *arrays: Array | None, real: Callable[.
         assert dims is None or (array is not None and sizes(dims) == array.shape)
     if real is not None:
         truth = real(*arrays)
-        for ours, theirs in zip(results, truth if isinstance(truth, (tuple, list)) else (truth,), strict=False):
+        for ours, theirs in zip(
+            results, truth if isinstance(truth, (tuple, list)) else (truth,), strict=False
+        ):
             np.testing.assert_allclose(ours, np.asarray(theirs), rtol=1e-5, atol=1e-5)
     for trial in range(3):
         check_cut(op, call, rule, arrays, np.random.default_rng(seed + trial))
@@ -59,7 +67,9 @@ def free_atoms(rule: Rule, space: Space) -> list[Atom]:
     return list(dict.fromkeys(leaf for dim in dims for leaf in atoms_of(space.norm(dim))))
 
 
-def check_cut(op: Op, call: Call, rule: Rule, arrays: tuple[Array | None, ...], rng: np.random.Generator) -> None:
+def check_cut(
+    op: Op, call: Call, rule: Rule, arrays: tuple[Array | None, ...], rng: np.random.Generator
+) -> None:
     """cut(gathered operands) == gather(masked run), for a random cut of every free atom."""
     space = solved(rule)
     kept: dict[Atom, Index] = {}
@@ -74,7 +84,9 @@ def check_cut(op: Op, call: Call, rule: Rule, arrays: tuple[Array | None, ...], 
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
-def check_dependence(op: Op, call: Call, rule: Rule, arrays: tuple[Array | None, ...], rng: np.random.Generator) -> None:
+def check_dependence(
+    op: Op, call: Call, rule: Rule, arrays: tuple[Array | None, ...], rng: np.random.Generator
+) -> None:
     """Perturb one index of an operand's axis: results may change only at indices that share it.
 
     Where the perturbed atom is contracted, holds statistics or is pinned, every result may change.
@@ -101,6 +113,8 @@ def check_dependence(op: Op, call: Call, rule: Rule, arrays: tuple[Array | None,
                 for old, new, made in zip(before, after, rule.results, strict=False):
                     same = kept_of(made, space.norm, keep)
                     if any(part is not None for part in same):
-                        np.testing.assert_allclose(gather(new, same), gather(old, same), rtol=1e-12, atol=1e-12)
+                        np.testing.assert_allclose(
+                            gather(new, same), gather(old, same), rtol=1e-12, atol=1e-12
+                        )
                     else:
                         raise AssertionError(f"atom of operand {position} axis {axis} reaches no result")

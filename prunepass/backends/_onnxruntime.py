@@ -1,7 +1,7 @@
 """ONNX Runtime on the CPU.
 
-Its fast path for convolutions is a blocked channel layout (NCHWc); ``Engine.layers`` tells without a stop-watch
-which steps are on it.
+Its fast path for convolutions is a blocked channel layout (NCHWc); ``Engine.layers`` tells without a
+stop-watch which steps are on it.
 """
 
 from __future__ import annotations
@@ -71,18 +71,17 @@ class OnnxRuntime:
         return str(_runtime().__version__)
 
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> OnnxRuntimeEngine:
-        """An engine from a path, bytes, ``onnx.ModelProto`` or ``onnx_ir.Model``; options as in :class:`Options`."""
+        """An engine from what :func:`onnx_source` takes; options as in :class:`Options`."""
         read = read_options(Options, options)
         _runtime()
-        return OnnxRuntimeEngine(onnx_source(model), read)
+        return OnnxRuntimeEngine(self, onnx_source(model), read)
 
 
 class OnnxRuntimeEngine:
     """A session and the source it was made from, which profiling and saving build once more."""
 
-    backend = OnnxRuntime.name
-
-    def __init__(self, source: Path | bytes, options: Options) -> None:
+    def __init__(self, backend: OnnxRuntime, source: Path | bytes, options: Options) -> None:
+        self.backend = backend
         self._source, self._options = source, options
         session = self._make()
         self._session: Any = session
@@ -95,7 +94,8 @@ class OnnxRuntimeEngine:
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = self._options.threads
         settings.inter_op_num_threads = 1
-        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[self._options.optimization])
+        level = _LEVELS[self._options.optimization]
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
         settings.log_severity_level = _ERRORS_ONLY
         # Idle workers would otherwise spin on into the next engine's turn and be charged to it.
         settings.add_session_config_entry("session.force_spinning_stop", "1")
@@ -128,7 +128,7 @@ class OnnxRuntimeEngine:
             with TemporaryDirectory(dir=target.parent, prefix=".prunepass-") as folder:
                 part = Path(folder) / target.name
                 self._make(optimized_model_filepath=os.fspath(part))
-                os.replace(part, target)
+                part.replace(target)
         except OSError as error:
             raise UsageError(f"cannot write the engine: {error.strerror}", where=str(target)) from error
 
@@ -143,7 +143,8 @@ class OnnxRuntimeEngine:
             raise UsageError(f"cannot profile {runs} inferences", advice="runs is at least 1")
         given = random_feeds(self.inputs) if feeds is None else feeds
         with TemporaryDirectory(prefix="prunepass-") as folder:
-            session = self._make(enable_profiling=True, profile_file_prefix=os.fspath(Path(folder) / "profile"))
+            prefix = os.fspath(Path(folder) / "profile")
+            session = self._make(enable_profiling=True, profile_file_prefix=prefix)
             try:
                 for _ in range(runs + 1):
                     self._infer(session, given)

@@ -34,7 +34,7 @@ def model_error(error: Exception, source: Path | bytes) -> ModelError:
             advice="write the model with ir_version=10, or install a newer onnxruntime",
         )
     if any(mark in text for mark in _NO_MODEL):
-        return ModelError("this is no ONNX model", where=where, advice="export it again; the file may be cut short")
+        return ModelError("this is no ONNX model", where=where, advice="export it again")
     said = " ".join(_PREFIX.sub("", text).split())
     if "NOT_IMPLEMENTED" in text:
         return UnsupportedError(f"ONNX Runtime has no kernel: {said}", where=where)
@@ -82,12 +82,12 @@ class _Event(msgspec.Struct):
 
 
 def times_of(profile: bytes, *, skip: int = 0) -> tuple[LayerTime, ...]:
-    """Time by node and inference of a profile in Chrome's trace format, the first ``skip`` inferences left out.
+    """Median time of each node over the inferences of a profile, without the first ``skip`` of them.
 
     A node that runs several times in one inference (the body of a loop) counts with their sum.
 
     Raises:
-        BackendError: it is no such profile.
+        BackendError: it is no profile (a list of events in Chrome's trace format).
     """
     try:
         events = msgspec.json.decode(profile, type=list[_Event])

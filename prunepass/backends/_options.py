@@ -13,7 +13,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def read_options(kind: type[T], options: Mapping[str, object] | None) -> T:
-    """An instance of ``kind`` from options by name; text is converted (``"4"`` to 4), as command lines give it.
+    """An instance of ``kind`` from options by name; text, as command lines give it, is converted.
 
     Raises:
         UsageError: an option is unknown or has a wrong value.

@@ -64,8 +64,8 @@ class Engine(Protocol):
     """A model that is built and ready; a context manager that frees what it holds."""
 
     @property
-    def backend(self) -> str:
-        """Name of the backend that built it."""
+    def backend(self) -> Backend:
+        """The backend that built it."""
         ...
 
     @property

@@ -35,7 +35,7 @@ def onnx_source(model: object) -> Path | bytes:
         return _proto_bytes(model)
     raise UsageError(
         f"cannot read an ONNX model from a {type(model).__name__}",
-        advice="pass a path, bytes, an onnx.ModelProto or an onnx_ir.Model; torch.onnx.export writes a module as ONNX",
+        advice="pass a path, bytes, an onnx.ModelProto or an onnx_ir.Model; torch.onnx.export writes modules",
     )
 
 
@@ -51,7 +51,8 @@ def _from_ir(model: Any) -> Any:
     import onnx_ir
 
     if not isinstance(model, onnx_ir.Model):
-        raise UsageError(f"cannot read a model from an onnx_ir.{type(model).__name__}", advice="pass the whole Model")
+        what = f"cannot read a model from an onnx_ir.{type(model).__name__}"
+        raise UsageError(what, advice="pass the whole Model")
     values = [value for graph in model.graphs() for value in graph.initializers.values()]
     if not any(isinstance(value.const_value, onnx_ir.ExternalTensor) for value in values):
         return onnx_ir.to_proto(model)

@@ -1,7 +1,8 @@
 """The table of backends: built-in ones and those that other distributions add.
 
-A distribution adds a backend through the entry point group ``prunepass.backends``: the entry's name is the
-backend's, its object the :class:`Backend`. A built-in one is a file with an object ``backend`` and a row here.
+A distribution adds a backend through the entry point group ``prunepass.backends``: the entry's name is that
+of the backend, its object the :class:`Backend`. A built-in one is a file with an object ``backend`` and a row
+here.
 """
 
 from __future__ import annotations
@@ -28,13 +29,11 @@ def get(name: str) -> Backend:
         UsageError: no backend has that name.
         BackendError: the distribution that adds it is broken.
     """
-    found: object
-    if name in _BUILT_IN:
-        found = import_module(_BUILT_IN[name], __package__).backend
-    else:
-        found = _added(name)
+    module = _BUILT_IN.get(name)
+    found: object = import_module(module, __package__).backend if module else _added(name)
     if not isinstance(found, Backend):
-        raise BackendError(f"entry point '{name}' of {_GROUP} is no backend", advice="it lacks a method of Backend")
+        what = f"entry point '{name}' of {_GROUP} is no backend"
+        raise BackendError(what, advice="it lacks a method of prunepass.backends.Backend")
     return found
 
 
@@ -43,7 +42,8 @@ def _added(name: str) -> object:
         try:
             return entry.load()
         except (ImportError, AttributeError) as error:
-            raise BackendError(f"backend '{name}' does not load: {error}", advice="mend its distribution") from error
+            what = f"backend '{name}' does not load: {error}"
+            raise BackendError(what, advice="install its distribution again") from error
     raise UsageError(f"there is no backend '{name}'", advice="backends: " + ", ".join(names()))
 
 

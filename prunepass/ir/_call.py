@@ -6,7 +6,6 @@ from ._graph import Array, Graph, Node, Param
 from ._op import Call
 
 
-
 def call_of(graph: Graph, node: Node) -> Call:
     """The :class:`Call` of ``node``: shapes, dtypes and the constants among its operands."""
     tensors = [None if name is None else graph.tensor(name) for name in node.inputs]

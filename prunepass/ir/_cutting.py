@@ -95,7 +95,9 @@ def _scattered_run(
     for small, dims in zip(results, rule.results, strict=False):
         whole = np.zeros(tuple(dim.size for dim in dims), dtype=small.dtype)
         index = kept_of(dims, norm, kept)
-        grid = np.ix_(*(np.arange(dim.size) if keep is None else keep for dim, keep in zip(dims, index, strict=True)))
+        grid = np.ix_(
+            *(np.arange(dim.size) if keep is None else keep for dim, keep in zip(dims, index, strict=True))
+        )
         whole[grid] = small
         scattered.append(whole)
     return tuple(scattered)

@@ -1,14 +1,14 @@
 """Every error a user can meet, as one tree; each says what, where and what to do.
 
-    PrunepassError
-    +-- UsageError            exit code 2: a wrong option, name, budget or plan
-    +-- ModelError            exit code 3: the model is invalid
-    |   +-- UnsupportedError  exit code 3: valid, but outside what is understood
-    +-- GateError             exit code 1: a promise did not hold
-    |   +-- BudgetError       the budget cannot be met
-    |   +-- VerificationError pruned(x) != masked(x)
-    +-- BackendError          exit code 4: an engine is not available
-    +-- InternalError         exit code 70: a fault in this library
+PrunepassError
++-- UsageError            exit code 2: a wrong option, name, budget or plan
++-- ModelError            exit code 3: the model is invalid
+|   +-- UnsupportedError  exit code 3: valid, but outside what is understood
++-- GateError             exit code 1: a promise did not hold
+|   +-- BudgetError       the budget cannot be met
+|   +-- VerificationError pruned(x) != masked(x)
++-- BackendError          exit code 4: an engine is not available
++-- InternalError         exit code 70: a fault in this library
 """
 
 from __future__ import annotations

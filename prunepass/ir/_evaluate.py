@@ -99,7 +99,9 @@ def _checked_inputs(graph: Graph, inputs: Mapping[str, Array], dtype: str) -> It
     for name in graph.inputs:
         value = graph.values[name]
         if name not in inputs:
-            raise UsageError(f"input '{name}' is missing", advice=f"the model reads {', '.join(graph.inputs)}")
+            raise UsageError(
+                f"input '{name}' is missing", advice=f"the model reads {', '.join(graph.inputs)}"
+            )
         array = np.asarray(inputs[name])
         if array.shape != value.shape:
             raise UsageError(f"input '{name}' has shape {array.shape}, the model reads {value.shape}")

@@ -119,7 +119,8 @@ class Space:
 
     def _regroup(self, a: Dim, b: Dim) -> list[tuple[Dim, Dim]]:
         """Match two products from the inside."""
-        assert isinstance(a, Prod) and isinstance(b, Prod)
+        assert isinstance(a, Prod)
+        assert isinstance(b, Prod)
         common = gcd(a.parts[-1].size, b.parts[-1].size)
         if common > 1:
             outer_a, inner_a = self.factor(a, common)

@@ -8,7 +8,14 @@ import numpy as np
 
 from ._graph import Graph, Node, Param, Value
 
-_SHORT = {"float64": "f64", "float32": "f32", "float16": "f16", "bfloat16": "bf16", "int64": "i64", "int32": "i32"}
+_SHORT = {
+    "float64": "f64",
+    "float32": "f32",
+    "float16": "f16",
+    "bfloat16": "bf16",
+    "int64": "i64",
+    "int32": "i32",
+}
 
 
 def to_text(graph: Graph) -> str:

@@ -47,7 +47,12 @@ def _check_shapes(graph: Graph, node: Node) -> None:
     operands = [None if name is None else graph.tensor(name).shape for name in node.inputs]
     for position, (dims, shape) in enumerate(zip(rule.operands, operands, strict=True)):
         if dims is not None and shape is not None:
-            _require(sizes(dims) == shape, graph, node, f"operand {position} is {shape}, its rule says {sizes(dims)}")
+            _require(
+                sizes(dims) == shape,
+                graph,
+                node,
+                f"operand {position} is {shape}, its rule says {sizes(dims)}",
+            )
     for name, dims in zip(node.outputs, rule.results, strict=False):
         shape = graph.values[name].shape
         _require(sizes(dims) == shape, graph, node, f"'{name}' is {shape}, its rule says {sizes(dims)}")

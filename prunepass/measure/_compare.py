@@ -54,8 +54,8 @@ def compare(
         samples = rounds([_inference(engine, feeds) for engine in engines], chosen, tick=progress)
         first = samples[0]
         return Comparison(
-            backend=", ".join(dict.fromkeys(engine.backend for engine in engines)),
-            version=", ".join(dict.fromkeys(_version(engine, backend) for engine in engines)),
+            backend=", ".join(dict.fromkeys(engine.backend.name for engine in engines)),
+            version=", ".join(dict.fromkeys(engine.backend.version() for engine in engines)),
             threads=chosen.threads,
             rounds=len(first.wall_rounds),
             engines=tuple(_measurement(*pair, first) for pair in zip(labels, samples, strict=True)),
@@ -70,9 +70,9 @@ def throughput(
     progress: Progress | None = None,
     **timing: Unpack[TimingOptions],
 ) -> Measurement:
-    """Time one engine; arguments and errors as in :func:`compare`, ``threads`` being the engine's own affair."""
+    """Time one engine; arguments and errors as in :func:`compare`, but ``threads`` stays as it was built."""
     (sample,) = rounds([_inference(engine, feeds)], Timing(**timing), tick=progress)
-    return _measurement(name or engine.backend, sample, sample)
+    return _measurement(name or engine.backend.name, sample, sample)
 
 
 def _engine(model: object, backend: str | Backend, timing: Timing, stack: ExitStack) -> Engine:
@@ -80,11 +80,6 @@ def _engine(model: object, backend: str | Backend, timing: Timing, stack: ExitSt
         return model
     builder = get(backend) if isinstance(backend, str) else backend
     return stack.enter_context(builder.build(model, options={"threads": timing.threads}))
-
-
-def _version(engine: Engine, backend: str | Backend) -> str:
-    given = isinstance(backend, Backend) and backend.name == engine.backend
-    return (backend if given else get(engine.backend)).version()
 
 
 def _inference(engine: Engine, feeds: Feeds | None) -> Infer:
@@ -107,7 +102,9 @@ def _measurement(name: str, sample: Sample, first: Sample) -> Measurement:
 def _labels(models: Sequence[object], names: Sequence[str] | None) -> list[str]:
     """One name a model, without folders and without repetition."""
     if names is not None and len(names) != len(models):
-        raise UsageError(f"{len(names)} names for {len(models)} models", advice="give one name for each model")
+        raise UsageError(
+            f"{len(names)} names for {len(models)} models", advice="give one name for each model"
+        )
     labels = [_label(model, place) for place, model in enumerate(models, 1)] if names is None else list(names)
     seen: Counter[str] = Counter()
     for place, label in enumerate(labels):

@@ -17,7 +17,9 @@ Clock = Literal["wall", "cpu"]
 # trtexec's own limit for calling a measurement unstable.
 _STEADY = 0.025
 _DIGITS = 6
-_COLUMNS = ("engine", "faster (CPU)", "faster (wall)", "CPU ms", "wall ms", "p90", "p99", "qps", "CoV CPU", "CoV wall")
+_RATIOS = ("faster (CPU)", "faster (wall)")
+_COLUMNS = ("engine", *_RATIOS, "CPU ms", "wall ms", "p90 ms", "p99 ms", "qps", "CoV CPU", "CoV wall")
+_SAME = Ratio(1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class Measurement:
     throughput: float
     wall: Statistics
     cpu: Statistics
-    faster_wall: Ratio = Ratio(1.0, 1.0, 1.0)
-    faster_cpu: Ratio = Ratio(1.0, 1.0, 1.0)
+    faster_wall: Ratio = _SAME
+    faster_cpu: Ratio = _SAME
 
     def faster(self, clock: Clock = "cpu") -> Ratio:
         """The ratio by ``clock``: ``cpu`` for gates (at one thread), ``wall`` for what a user waits."""
@@ -67,8 +69,12 @@ class Comparison:
 
     def notes(self) -> tuple[str, ...]:
         """What a reader should know before trusting the figures."""
-        shaky = [f"{engine.name} {engine.wall.cov:.0%}" for engine in self.engines if engine.wall.cov > _STEADY]
-        return (f"wall time varies by more than {_STEADY:.1%} ({', '.join(shaky)}): trust the ratios",) if shaky else ()
+        shaky = [
+            f"{engine.name} {engine.wall.cov:.0%}" for engine in self.engines if engine.wall.cov > _STEADY
+        ]
+        if not shaky:
+            return ()
+        return (f"wall time varies by more than {_STEADY:.1%} ({', '.join(shaky)}): trust the ratios",)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, rounded to six significant digits; times in milliseconds."""
@@ -76,12 +82,14 @@ class Comparison:
         return plain
 
     def to_json(self) -> str:
-        """One JSON document with sorted keys and nothing of the machine in it; the same samples give the same text."""
-        return msgspec.json.format(msgspec.json.encode(self.to_dict(), order="sorted"), indent=2).decode() + "\n"
+        """One JSON document with sorted keys, nothing of the machine in it: equal values give equal text."""
+        packed = msgspec.json.encode(self.to_dict(), order="sorted")
+        return msgspec.json.format(packed, indent=2).decode() + "\n"
 
     def markdown(self) -> str:
         """A Markdown table."""
-        rows = [_COLUMNS, ("---", *("---:" for _ in _COLUMNS[1:])), *map(_cells, self.engines)]
+        rows = [[cell.replace("|", "\\|") for cell in _cells(engine)] for engine in self.engines]
+        rows = [list(_COLUMNS), ["---", *["---:"] * (len(_COLUMNS) - 1)], *rows]
         return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
     def table(self) -> Table:

@@ -1,4 +1,4 @@
-"""The interleaved measurement: every round gives each engine a turn, so that drift meets all of them alike."""
+"""The interleaved measurement: each round gives every engine a turn, so that drift meets all alike."""
 
 from __future__ import annotations
 

@@ -56,9 +56,9 @@ def statistics(seconds: npt.ArrayLike) -> Statistics:
     """
     samples = _samples(seconds) * 1e3
     median, p90, p95, p99 = (float(value) for value in np.percentile(samples, (50, 90, 95, 99)))
-    mean = float(samples.mean())
+    least, most, mean = float(samples.min()), float(samples.max()), float(samples.mean())
     cov = float(samples.std()) / mean if mean > 0 else 0.0
-    return Statistics(float(samples.min()), float(samples.max()), mean, median, p90, p95, p99, cov, samples.size)
+    return Statistics(least, most, mean, median, p90, p95, p99, cov, samples.size)
 
 
 def ratio(first: npt.ArrayLike, other: npt.ArrayLike) -> Ratio:

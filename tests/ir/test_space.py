@@ -111,7 +111,7 @@ def _partition(space: Space, equations: list[Equation]) -> list[list[int]]:
 
 @given(systems(products=False), st.randoms(use_true_random=False))
 def test_concats_give_the_same_result_in_any_order(equations: list[Equation], random: Random) -> None:
-    """Groupings that cut through the rows of a product may pin more or less by order, always soundly (above)."""
+    """Groupings that cut through rows of a product may pin more or less by order, always soundly."""
     order = list(range(len(equations)))
     random.shuffle(order)
     one = _partition(_solve(equations), equations)
@@ -128,7 +128,9 @@ def test_concat_refines_the_atom_it_meets() -> None:
 def test_reshape_factors_the_atom_it_meets() -> None:
     space, whole, heads, width = Space(), atom(12), atom(3), atom(4)
     space.unify(whole, prod(heads, width))
-    np.testing.assert_array_equal(kept_index(space.norm(whole), {heads: np.array([0, 2])}), [0, 1, 2, 3, 8, 9, 10, 11])
+    np.testing.assert_array_equal(
+        kept_index(space.norm(whole), {heads: np.array([0, 2])}), [0, 1, 2, 3, 8, 9, 10, 11]
+    )
 
 
 def test_a_pin_reaches_everything_it_is_bound_to() -> None:

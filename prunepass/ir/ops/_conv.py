@@ -1,222 +1,237 @@
 """Convolution and transposed convolution in 1, 2 or 3 dims, with groups.
 
-Rule: data ``(batch, Prod(g, ic), *space)``, weight ``(Prod(g, oc), ic, *kernel)`` (transposed: ``(Prod(g, ic),
-oc, *kernel)``), bias and result channels ``Prod(g, oc)``; ``ic`` is contracted and ``groups`` is the size of
-``g``. Cutting whole groups cuts ``g`` everywhere. Depthwise is ``ic = 1``: nothing is contracted and the
-channel passes through.
+Rule: data ``(batch, Prod(g, ic), *space)``, weight ``(Prod(g, oc), ic, *kernel)`` (transposed:
+``(Prod(g, ic), oc, *kernel)``), bias and result channels ``Prod(g, oc)``; ``ic`` is contracted and ``groups``
+is the size of ``g``. Cutting whole groups cuts ``g`` everywhere. Depthwise is ``ic = 1``: nothing is
+contracted and the channel passes through. The batch dim may be missing.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from math import prod as product
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._dims import Dims, Fixed, atom, fixed, prod
+from .._dims import Dims, atom, atoms, fixed, prod
 from .._errors import UnsupportedError
 from .._flow import Arrays, contraction
 from .._graph import Array, Shape
 from .._op import Aten, Call, Onnx, Op, Rule
-from .._windows import Pads, extent, pad_spatial, same_pads, spread, taps, window_count
+from .._plain import host_facts, integers
+from .._windows import Windows, pad_spatial, padding_of, spread, windows_of
 
 _NAMES = ("input", "weight", "bias")
 
 
-def _geometry(call: Call) -> tuple[Shape, Shape, Pads]:
-    """Stride, dilation and pads, one per spatial dim."""
-    kernel = call.shape(1)[2:]
-    rank = len(kernel)
-    stride, dilation = spread(call.attrs.get("stride", 1), rank), spread(call.attrs.get("dilation", 1), rank)
-    padding = call.attrs.get("padding", 0)
-    if padding in ("same", "same_lower"):
-        space = call.shape(0)[2:]
-        return stride, dilation, same_pads(space, kernel, stride, dilation, upper=padding == "same")
-    pads = spread(0 if padding == "valid" else padding, rank)
-    half = len(pads) // 2
-    pairs = zip(pads[:half], pads[half:], strict=True) if len(pads) == 2 * rank else ((p, p) for p in pads)
-    return stride, dilation, tuple(pairs)
+class _Plan(NamedTuple):
+    """Where the windows lie: over the input, or transposed over the result, which is ``out``."""
+
+    windows: Windows
+    groups: int
+    space: Shape
+    out: Shape
+    transposed: bool
 
 
-def _out_space(call: Call) -> Shape:
-    stride, dilation, pads = _geometry(call)
-    kernel, space = call.shape(1)[2:], call.shape(0)[2:]
-    return tuple(
-        window_count(n, p, extent(k, d), s)
-        for n, p, k, d, s in zip(space, pads, kernel, dilation, stride, strict=True)
-    )
+def _plan(call: Call) -> _Plan:
+    weight = call.shape(1)
+    kernel, rank = weight[2:], len(weight) - 2
+    space = call.shape(0)[-rank:] if rank else ()
+    windows = windows_of(call.attrs, kernel, space)
+    groups, transposed = int(call.attrs.get("groups", 1)), bool(call.attrs.get("transposed", False))
+    if not transposed:
+        return _Plan(windows, groups, space, windows.counts(space), False)
+    extra = spread(call.attrs.get("output_padding", 0), rank)
+    each = zip(space, windows.stride, windows.pads, windows.spans, extra, strict=True)
+    out = tuple((n - 1) * s - sum(pads) + span + e for n, s, pads, span, e in each)
+    return _Plan(windows, groups, space, out, True)
 
 
-def _transposed_space(call: Call) -> Shape:
-    stride, dilation, pads = _geometry(call)
-    extra = spread(call.attrs.get("output_padding", 0), len(stride))
-    kernel, space = call.shape(1)[2:], call.shape(0)[2:]
-    return tuple(
-        (n - 1) * s - sum(p) + extent(k, d) + e
-        for n, s, p, k, d, e in zip(space, stride, pads, kernel, dilation, extra, strict=True)
-    )
-
-
-def _relation(call: Call, transposed: bool) -> Rule:
-    data, weight, groups = call.shape(0), call.shape(1), int(call.attrs.get("groups", 1))
-    if len(data) != len(weight) or data[1] % groups or weight[0] % groups:
+def _rule(call: Call) -> Rule:
+    data, weight, plan = call.shape(0), call.shape(1), _plan(call)
+    lead, channels = data[: -len(plan.space) - 1], data[-len(plan.space) - 1]
+    per_group = weight[0] // plan.groups
+    inside, made = (per_group, weight[1]) if plan.transposed else (weight[1], per_group)
+    if len(lead) > 1 or weight[0] % plan.groups or channels != plan.groups * inside:
         raise UnsupportedError(
-            f"convolution of data {data} with weight {weight} in {groups} groups", where=call.origin
+            f"convolution of data {data} with weight {weight} in {plan.groups} groups", where=call.origin
         )
-    per_group = weight[0] // groups
-    inside, made = (per_group, weight[1]) if transposed else (weight[1], per_group)
-    if data[1] != groups * inside:
-        raise UnsupportedError(f"{data[1]} channels meet a weight for {groups * inside}", where=call.origin)
-    batch, g, ic, oc = atom(data[0]), atom(groups), atom(inside), atom(made)
-    space, kernel = fixed(data[2:]), fixed(weight[2:])
-    out = fixed(_transposed_space(call) if transposed else _out_space(call))
+    batch, g, ic, oc = atoms(lead), atom(plan.groups), atom(inside), atom(made)
+    space, kernel, out = fixed(plan.space), fixed(weight[2:]), fixed(plan.out)
     channels_in, channels_out = prod(g, ic), prod(g, oc)
-    weight_dims: Dims = (channels_in, oc, *kernel) if transposed else (channels_out, ic, *kernel)
-    operands = ((batch, channels_in, *space), weight_dims, (channels_out,) if call.has(2) else None)
-    moved = space if transposed else out
+    weight_dims: Dims = (channels_in, oc, *kernel) if plan.transposed else (channels_out, ic, *kernel)
+    operands = ((*batch, channels_in, *space), weight_dims, (channels_out,) if call.has(2) else None)
+    moved = space if plan.transposed else out
     return Rule(
         operands[: len(call.shapes)],
-        ((batch, channels_out, *out),),
+        ((*batch, channels_out, *out),),
         contracted=(ic, *kernel),
         sizes={"groups": g},
-        work=((batch, g, oc, ic, *kernel, *moved),),
+        work=((*batch, g, oc, ic, *kernel, *moved),),
     )
 
 
 def _grouped(x: Array, groups: int) -> Array:
-    return x.reshape(x.shape[0], groups, x.shape[1] // groups, -1)
+    return x.reshape(x.shape[0], groups, x.shape[1] // groups, product(x.shape[2:]))
 
 
 def _mix(weight: Array, x: Array) -> Array:
     """Multiply (g, o, i) with (b, g, i, p); a single pair of channels is a plain product."""
-    if weight.shape[1] == weight.shape[2] == 1:
-        return weight * x
-    return np.matmul(weight, x)
+    return weight * x if weight.shape[1] == weight.shape[2] == 1 else np.asarray(np.matmul(weight, x))
 
 
-def _convolve(x: Array, weight: Array, groups: int, where: tuple[Shape, Shape, Pads, Shape]) -> Array:
+def _convolve(x: Array, weight: Array, plan: _Plan) -> Array:
     """Sum over kernel positions of a matrix product: no unrolled copy of the input."""
-    stride, dilation, pads, out = where
-    x = pad_spatial(x, pads)
-    w = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], *weight.shape[2:])
-    result = np.zeros((x.shape[0], groups, w.shape[1], int(np.prod(out))), np.result_type(x, weight))
-    for at, cut in taps(weight.shape[2:], stride, dilation, out):
-        result += _mix(w[(..., *at)], _grouped(x[(..., *cut)], groups))
-    return result.reshape(x.shape[0], -1, *out)
+    out = plan.space if plan.transposed else plan.out
+    x = pad_spatial(x, plan.windows.pads)
+    w = weight.reshape(plan.groups, weight.shape[0] // plan.groups, *weight.shape[1:])
+    result = np.zeros((x.shape[0], plan.groups, w.shape[1], product(out)), np.result_type(x, weight))
+    for at, cut in plan.windows.taps(out):
+        result += _mix(w[_tap(at)], _grouped(x[cut], plan.groups))
+    return result.reshape(x.shape[0], weight.shape[0], *out)
 
 
-def _scatter(x: Array, weight: Array, groups: int, where: tuple[Shape, Shape, Pads, Shape]) -> Array:
-    """The adjoint of ``_convolve``: weight is ``(g * i, o, *kernel)``, ``out`` the unpadded target space."""
-    stride, dilation, pads, out = where
-    padded = tuple(n + sum(p) for n, p in zip(out, pads, strict=True))
-    kernel, space = weight.shape[2:], x.shape[2:]
-    reach = tuple((n - 1) * s + extent(k, d) for n, s, k, d in zip(space, stride, kernel, dilation, strict=True))
-    room = tuple(max(a, b) for a, b in zip(padded, reach, strict=True))
-    w = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], *kernel).swapaxes(1, 2)
-    result = np.zeros((x.shape[0], groups * w.shape[1], *room), np.result_type(x, weight))
-    flat = _grouped(x, groups)
-    for at, cut in taps(kernel, stride, dilation, space):
-        result[(..., *cut)] += _mix(w[(..., *at)], flat).reshape(x.shape[0], -1, *space)
-    return result[(..., *(slice(p[0], p[0] + n) for p, n in zip(pads, out, strict=True)))]
+def _tap(at: Shape) -> tuple[Any, ...]:
+    return (Ellipsis, *at)
 
 
-def _biased(result: Array, bias: Array | None) -> Array:
-    return result if bias is None else result + bias.reshape(-1, *(1,) * (result.ndim - 2))
+def _room(plan: _Plan) -> tuple[Shape, Shape]:
+    """Positions that transposed windows reach from ``narrow``, and the padded space they fall into."""
+    narrow, wide = (plan.space, plan.out) if plan.transposed else (plan.out, plan.space)
+    padded = (n + sum(p) for n, p in zip(wide, plan.windows.pads, strict=True))
+    reach = ((n - 1) * s + k for n, s, k in zip(narrow, plan.windows.stride, plan.windows.spans, strict=True))
+    return narrow, tuple(max(a, b) for a, b in zip(padded, reach, strict=True))
 
 
-def _conv(call: Call, x: Array, weight: Array, bias: Array | None = None) -> Array:
-    where = (*_geometry(call), _out_space(call))
-    return _biased(_convolve(x, weight, int(call.attrs.get("groups", 1)), where), bias)
+def _scatter(x: Array, weight: Array, plan: _Plan) -> Array:
+    """The adjoint of ``_convolve``: weight is ``(g * i, o, *kernel)``."""
+    wide = plan.out if plan.transposed else plan.space
+    narrow, room = _room(plan)
+    w = weight.reshape(plan.groups, weight.shape[0] // plan.groups, *weight.shape[1:]).swapaxes(1, 2)
+    result = np.zeros((x.shape[0], plan.groups * w.shape[1], *room), np.result_type(x, weight))
+    flat = _grouped(x, plan.groups)
+    for at, cut in plan.windows.taps(narrow):
+        result[cut] += _mix(w[_tap(at)], flat).reshape(x.shape[0], result.shape[1], *narrow)
+    return _inside(result, plan.windows, wide)
 
 
-def _conv_transpose(call: Call, x: Array, weight: Array, bias: Array | None = None) -> Array:
-    where = (*_geometry(call), _transposed_space(call))
-    return _biased(_scatter(x, weight, int(call.attrs.get("groups", 1)), where), bias)
+def _inside(x: Array, windows: Windows, wide: Shape) -> Array:
+    index: tuple[Any, ...] = (
+        Ellipsis,
+        *(slice(p[0], p[0] + n) for p, n in zip(windows.pads, wide, strict=True)),
+    )
+    inside: Array = x[index]
+    return inside
+
+
+def _run(call: Call, x: Array, weight: Array, bias: Array | None = None) -> Array:
+    plan = _plan(call)
+    batched = x.ndim == weight.ndim
+    data = x if batched else x[None]
+    result = _scatter(data, weight, plan) if plan.transposed else _convolve(data, weight, plan)
+    if bias is not None:
+        result = result + bias.reshape(-1, *(1,) * (result.ndim - 2))
+    return result if batched else result[0]
 
 
 def _inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
-    """Data times the adjoint of ones: what each entry adds to the sum of the result."""
-    data, weight = np.asarray(mags[0]), np.asarray(mags[1])
-    ones = np.ones((1, weight.shape[0], *_out_space(call)))
-    back = _scatter(ones, weight, int(call.attrs.get("groups", 1)), (*_geometry(call), call.shape(0)[2:]))
-    return np.asarray(data * back)
+    """An operand times the adjoint of ones: what each entry adds to the sum of the result."""
+    data, weight, plan = np.asarray(mags[0]), np.asarray(mags[1]), _plan(call)
+    if position == 1:
+        return weight * _met(data if data.ndim == weight.ndim else data[None], weight, plan)
+    channels = weight.shape[1] * plan.groups if plan.transposed else weight.shape[0]
+    ones = np.ones((1, channels, *plan.out))
+    back = _convolve(ones, weight, plan) if plan.transposed else _scatter(ones, weight, plan)
+    return np.asarray(data * back.reshape(back.shape[data.ndim != weight.ndim :]))
 
 
-def _inflow_transposed(op: Op, call: Call, mags: Arrays, position: int) -> Array:
-    data, weight = np.asarray(mags[0]), np.asarray(mags[1])
-    groups = int(call.attrs.get("groups", 1))
-    ones = np.ones((1, weight.shape[1] * groups, *_transposed_space(call)))
-    back = _convolve(ones, weight, groups, (*_geometry(call), call.shape(0)[2:]))
-    return np.asarray(data * back)
+def _met(data: Array, weight: Array, plan: _Plan) -> Array:
+    """For each entry of the weight the sum of all data that it meets."""
+    narrow, room = _room(plan)
+    space = (0, *range(2, data.ndim))
+    share = np.zeros((plan.groups, weight.shape[0] // plan.groups, *weight.shape[1:]))
+    counted = np.zeros(room)
+    _inside(counted, plan.windows, plan.out if plan.transposed else plan.space)[...] = 1
+    padded = data if plan.transposed else pad_spatial(data, plan.windows.pads)
+    for at, cut in plan.windows.taps(narrow):
+        met = (data * counted[cut] if plan.transposed else padded[cut]).sum(axis=space)
+        share[_tap(at)] = met.reshape(plan.groups, *((-1, 1) if plan.transposed else (1, -1)))
+    return share.reshape(weight.shape)
+
+
+def _transposed(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dict[str, Any]:
+    return {**attrs, "transposed": True}
 
 
 def _from_onnx(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dict[str, Any]:
-    """``auto_pad`` in words; explicit pads are all begins, then all ends."""
-    automatic = attrs.pop("auto_pad", "NOTSET")
-    words = {"SAME_UPPER": "same", "SAME_LOWER": "same_lower", "VALID": "valid"}
-    if automatic in words:
-        attrs["padding"] = words[automatic]
+    """``kernel_shape`` only repeats the weight's."""
+    attrs = padding_of(host_facts(attrs)[0])
+    attrs.pop("kernel", None)
     return attrs
 
 
 def _transposed_from_onnx(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dict[str, Any]:
-    """``output_shape`` and ``auto_pad`` fix the pads; the odd one goes after unless SAME_LOWER."""
-    automatic, target = attrs.pop("auto_pad", "NOTSET"), attrs.pop("output_shape", None)
+    """``output_shape`` and ``auto_pad`` fix the pads; the odd one goes after if SAME_UPPER, else before."""
+    target = integers(attrs.pop("output_shape", None))
+    attrs = {**_from_onnx(attrs, shapes), "transposed": True}
     data, weight = shapes[0], shapes[1]
-    assert data is not None and weight is not None
-    rank = len(data) - 2
-    stride, dilation = spread(attrs.get("stride", 1), rank), spread(attrs.get("dilation", 1), rank)
+    same = attrs.get("padding") in ("same", "same_lower")
+    if data is None or weight is None or not (target or same):
+        return attrs
+    rank = len(weight) - 2
+    windows = windows_of({**attrs, "padding": 0}, weight[2:], data[2:])
     extra = spread(attrs.get("output_padding", 0), rank)
-    if target is None and automatic in ("SAME_UPPER", "SAME_LOWER"):
-        target = [n * s for n, s in zip(data[2:], stride, strict=True)]
-    if target is not None:
-        need = [
-            (n - 1) * s + extent(k, d) + e - t
-            for n, s, k, d, e, t in zip(data[2:], stride, weight[2:], dilation, extra, target[-rank:], strict=True)
-        ]
-        small, large = [n // 2 for n in need], [n - n // 2 for n in need]
-        attrs["padding"] = large + small if automatic == "SAME_LOWER" else small + large
+    wanted = target[-rank:] if target else tuple(n * s for n, s in zip(data[2:], windows.stride, strict=True))
+    each = zip(data[2:], windows.stride, windows.spans, extra, wanted, strict=True)
+    need = [(n - 1) * s + span + e - t for n, s, span, e, t in each]
+    small, large = [n // 2 for n in need], [n - n // 2 for n in need]
+    attrs["padding"] = tuple(small + large if attrs.get("padding") == "same" else large + small)
     return attrs
 
 
 _ATTRS = {"stride": "stride", "padding": "padding", "dilation": "dilation", "groups": "groups"}
-_ONNX_ATTRS = {"stride": "strides", "padding": "pads", "dilation": "dilations", "groups": "group"}
+_ONNX_ATTRS = {
+    "stride": "strides",
+    "padding": "pads",
+    "dilation": "dilations",
+    "groups": "group",
+    "auto_pad": "auto_pad",
+    "kernel": "kernel_shape",
+}
+_EXTRA = {"output_padding": "output_padding"}
 _SCHEMA = ("input", "weight", "bias")
-_DIMS = ("1d", "2d", "3d")
+_PLAIN = tuple(f"conv{d}d.{form}" for d in (1, 2, 3) for form in ("default", "padding"))
+_TRANSPOSED = ("conv_transpose1d.default", "conv_transpose2d.input", "conv_transpose3d.input")
+_FLOW = contraction(_inflow)
 
 ops = (
     Op(
         "conv",
         _NAMES,
-        lambda call: _relation(call, transposed=False),
-        _conv,
-        contraction(_inflow),
-        (Aten(tuple(f"conv{d}.{form}" for d in _DIMS for form in ("default", "padding")), _SCHEMA, _ATTRS),),
-        (Onnx(("Conv",), (0, 1, 2), {**_ONNX_ATTRS, "auto_pad": "auto_pad"}, fix=_from_onnx),),
+        _rule,
+        _run,
+        _FLOW,
+        (
+            Aten(_PLAIN, _SCHEMA, _ATTRS),
+            # torch's own core form covers both directions: ``transposed`` is an argument of it.
+            Aten(("convolution.default",), _SCHEMA, {**_ATTRS, **_EXTRA, "transposed": "transposed"}),
+        ),
+        (Onnx(("Conv",), (0, 1, 2), _ONNX_ATTRS, fix=_from_onnx),),
         shift_out=2,
     ),
     Op(
         "conv_transpose",
         _NAMES,
-        lambda call: _relation(call, transposed=True),
-        _conv_transpose,
-        contraction(_inflow_transposed),
-        (
-            Aten(
-                ("conv_transpose1d.default", "conv_transpose2d.input", "conv_transpose3d.input"),
-                _SCHEMA,
-                {**_ATTRS, "output_padding": "output_padding"},
-            ),
-        ),
+        _rule,
+        _run,
+        _FLOW,
+        (Aten(_TRANSPOSED, _SCHEMA, {**_ATTRS, **_EXTRA}, _transposed),),
         (
             Onnx(
                 ("ConvTranspose",),
                 (0, 1, 2),
-                {
-                    **_ONNX_ATTRS,
-                    "output_padding": "output_padding",
-                    "output_shape": "output_shape",
-                    "auto_pad": "auto_pad",
-                },
+                {**_ONNX_ATTRS, **_EXTRA, "output_shape": "output_shape"},
                 fix=_transposed_from_onnx,
             ),
         ),

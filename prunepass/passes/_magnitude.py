@@ -1,0 +1,150 @@
+"""The abs-forward: how large the data can be at every place, from weights alone.
+
+All weights are replaced by their absolute values and ones are sent through the network. At every layer that
+makes channels by a weighted sum the walk starts anew from ones, so the magnitude of a value is what the layers
+just above it make of data of size one. This is the row-sum half of DFPC's saliency (Narshana, Murti,
+Bhattacharyya, ICLR 2023: entrywise norm of a product of nonnegative matrices = column sums . row sums), here for
+any operators, in time linear in the number of layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, Atom, Value, atoms_of, is_float, leaves
+from ._coupling import Coupling
+from ._stream import Step, drop, steps
+
+_SIGNED = frozenset({"scale", "shift", "mean", "var"})
+_SHIFTS = frozenset({"bias", "shift", "mean"})
+
+
+@dataclass(frozen=True, eq=False)
+class Magnitudes:
+    """What one node reads and makes.
+
+    Attributes:
+        operands: magnitudes of what it reads, in the form that transfer functions take; an operand that is
+            no float (an index) as it is.
+        results: magnitudes of what it makes, of the results' shapes.
+    """
+
+    step: Step
+    operands: tuple[Array | None, ...]
+    results: tuple[Array, ...]
+
+
+def magnitudes(coupling: Coupling, *, include_shift: bool = False) -> Mapping[str, Array]:
+    """Magnitude of every value that depends on the input, by name; nonnegative float64.
+
+    Args:
+        include_shift: let biases and shifts count; without, the magnitudes of DFPC as published.
+    """
+    graph = coupling.graph
+    found = {name: _plain(graph.values[name]) for name in graph.inputs}
+    for met in trace(coupling, include_shift=include_shift):
+        found.update(zip(met.step.node.outputs, met.results, strict=False))
+    return found
+
+
+def trace(coupling: Coupling, *, include_shift: bool = False) -> Iterator[Magnitudes]:
+    """The same node by node, holding only what is still to be read."""
+    graph = coupling.graph
+    made = {name: _plain(graph.values[name]) for name in graph.inputs}
+    prunable = {group.atom for group in coupling.prunable}
+    for step in steps(coupling):
+        operands = tuple(
+            made[str(name)] if i in step.data else _static(step, i, include_shift)
+            for i, name in enumerate(step.node.inputs)
+        )
+        forward = _restarted(coupling, step, operands, prunable) if _makes_channels(step) else operands
+        with np.errstate(all="ignore"):
+            found = _results(coupling, step, forward)
+        made.update(zip(step.node.outputs, found, strict=False))
+        yield Magnitudes(step, operands, found)
+        drop(made, step.expired)
+
+
+def _plain(value: Value) -> Array:
+    """Data of size one; integers are a valid index."""
+    if is_float(value.dtype):
+        return np.ones(value.shape)
+    return np.full(value.shape, value.dtype == "bool", dtype=value.dtype)
+
+
+def _static(step: Step, position: int, include_shift: bool) -> Array | None:
+    array, name = step.static[position], step.named(position)
+    if array is None or not is_float(array.dtype.name):
+        return array
+    if not include_shift and _is_shift(step, position, array):
+        return np.zeros_like(array)
+    # Minus infinity is how masks say "not this one": no data of infinite size comes from there.
+    finite = np.where(np.isfinite(array), array, 0.0)
+    return finite if name in _SIGNED else np.abs(finite)
+
+
+def _is_shift(step: Step, position: int, array: Array) -> bool:
+    """Whether an operand only adds to the result; a single number (``x + 3``) is part of an activation."""
+    if step.named(position) in _SHIFTS or position == step.op.shift_out:
+        return True
+    slot = step.op.shift_in
+    return slot is not None and position in (0, slot[0]) and array.size > 1
+
+
+def _makes_channels(step: Step) -> bool:
+    """Whether a weighted sum makes new channels here; depthwise the channels only pass through."""
+    summed = {id(leaf) for dim in step.rule.contracted for leaf in leaves(dim)}
+    weights = set[Atom]()
+    weighted = False
+    for dims, array in zip(step.rule.operands, step.static, strict=True):
+        if dims is None or array is None or not is_float(array.dtype.name):
+            continue
+        if any(id(leaf) in summed for dim in dims for leaf in leaves(dim)):
+            weighted = True
+            weights.update(leaf for dim in dims for leaf in atoms_of(dim))
+    if not weighted:
+        return False
+    if any(True for dim in step.rule.contracted for _ in atoms_of(dim)):
+        return True
+    read = {leaf for i in step.data for dim in step.rule.operands[i] or () for leaf in atoms_of(dim)}
+    made = {leaf for dims in step.rule.results for dim in dims for leaf in atoms_of(dim)}
+    return not weights & read & made
+
+
+def _restarted(
+    coupling: Coupling, step: Step, operands: tuple[Array | None, ...], prunable: set[Atom | None]
+) -> tuple[Array | None, ...]:
+    """Ones in place of data, but for channels that only pass by: a mix of positions keeps their profile."""
+    summed = {leaf for dim in step.rule.contracted for leaf in atoms_of(coupling.norm(dim))}
+    fresh = list(operands)
+    for position in step.data:
+        array, dims = operands[position], step.rule.operands[position]
+        if array is None or dims is None or array.dtype.kind != "f":
+            continue
+        axes = tuple(
+            axis
+            for axis, dim in enumerate(dims)
+            if summed & set(atoms_of(coupling.norm(dim))) or prunable.isdisjoint(atoms_of(coupling.norm(dim)))
+        )
+        profile = np.ones((1,) * array.ndim) if len(axes) == array.ndim else array.mean(axis=axes, keepdims=True)
+        fresh[position] = np.broadcast_to(profile, array.shape)
+    return tuple(fresh)
+
+
+def _results(coupling: Coupling, step: Step, operands: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    values = [coupling.graph.values[name] for name in step.node.outputs]
+    floats = [is_float(value.dtype) for value in values]
+    real = any(array is not None and array.dtype.kind == "f" for array in operands)
+    if real and any(floats):
+        found = step.op.flow.magnitude(step.op, step.call, operands)
+        pairs = zip(values, floats, found, strict=False)
+        return tuple(
+            np.broadcast_to(np.asarray(array, dtype=np.float64), value.shape) if known else _plain(value)
+            for value, known, array in pairs
+        )
+    if real or any(floats):
+        return tuple(map(_plain, values))
+    return tuple(np.asarray(array) for array in step.op.run(step.call, operands))

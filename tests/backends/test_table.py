@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from prunepass import backends
+from prunepass.backends import _table
+from prunepass.ir import BackendError, UsageError
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        backends.get("onnxruntme")
+    assert "onnxruntme" in str(caught.value)
+    assert "onnxruntime" in caught.value.advice
+
+
+def test_every_known_backend_keeps_the_protocol_and_its_name() -> None:
+    assert "onnxruntime" in backends.names()
+    for name in backends.names():
+        found = backends.get(name)
+        assert isinstance(found, backends.Backend)
+        assert found.name == name
+
+
+def test_a_backend_is_available_exactly_when_it_gives_no_reason() -> None:
+    reasons = {name: backends.get(name).unavailable() for name in backends.names()}
+    assert backends.available() == tuple(name for name, reason in reasons.items() if reason is None)
+
+
+def test_a_missing_package_is_told_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    backend = backends.get("onnxruntime")
+    assert "prunepass[onnxruntime]" in (backend.unavailable() or "")
+    assert "onnxruntime" not in backends.available()
+    with pytest.raises(BackendError, match="onnxruntime"):
+        backend.build(b"anything")
+    with pytest.raises(BackendError, match="onnxruntime"):
+        backend.version()
+
+
+def test_naming_a_backend_loads_no_engine() -> None:
+    code = (
+        "import sys; from prunepass import backends; [backends.get(name) for name in backends.names()];"
+        "print([name for name in ('onnx', 'onnxruntime', 'openvino', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+class Added:
+    """A backend of another distribution."""
+
+    name = "added"
+
+    def unavailable(self) -> str | None:
+        return "no such hardware"
+
+    def version(self) -> str:
+        return "1"
+
+    def build(self, model: object, *, options: Any = None) -> Any:
+        raise BackendError("no such hardware")
+
+
+def add_entry(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
+    entry = SimpleNamespace(name="added", load=load)
+    monkeypatch.setattr(
+        _table, "entry_points", lambda group, name="added": [entry] if name == "added" else []
+    )
+
+
+def test_other_distributions_add_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = Added()
+    add_entry(monkeypatch, lambda: added)
+    assert backends.get("added") is added
+    assert "added" in backends.names()
+    assert "added" not in backends.available()
+
+
+def test_an_entry_point_that_is_no_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_entry(monkeypatch, lambda: object())
+    with pytest.raises(BackendError, match="added"):
+        backends.get("added")
+
+
+def test_an_entry_point_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> object:
+        raise ImportError("libfast.so is missing")
+
+    add_entry(monkeypatch, broken)
+    with pytest.raises(BackendError, match=r"libfast\.so"):
+        backends.get("added")

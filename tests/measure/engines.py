@@ -1,0 +1,66 @@
+"""Engines that compute nothing, for tests of how engines are treated."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from prunepass.backends import Feeds, Layer, LayerTime, TensorSpec
+
+
+class IdleBackend:
+    """Builds idle engines and remembers them."""
+
+    name = "idle"
+
+    def __init__(self) -> None:
+        self.built: list[IdleEngine] = []
+        self.options: list[Any] = []
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def version(self) -> str:
+        return "1.2"
+
+    def build(self, model: object, *, options: Any = None) -> IdleEngine:
+        self.options.append(options)
+        self.built.append(IdleEngine(self))
+        return self.built[-1]
+
+
+class IdleEngine:
+    """Keeps what it was fed."""
+
+    outputs: tuple[TensorSpec, ...] = ()
+
+    def __init__(self, backend: IdleBackend | None = None) -> None:
+        self.backend = backend or IdleBackend()
+        self.inputs: tuple[TensorSpec, ...] = (TensorSpec("x", ("n", 2), "float32"),)
+        self.fed: list[Feeds] = []
+        self.closed = False
+
+    def run(self, feeds: Feeds) -> dict[str, np.ndarray]:
+        self.fed.append(feeds)
+        return {}
+
+    def save(self, path: object) -> None: ...
+
+    def layers(self) -> tuple[Layer, ...]:
+        return ()
+
+    def profile(self, feeds: Feeds | None = None, *, runs: int = 10) -> tuple[LayerTime, ...]:
+        return ()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> IdleEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
