@@ -110,11 +110,9 @@ def check_dependence(
                 touched = np.setdiff1d(np.arange(now.size), rest)
                 moved[(slice(None),) * axis + (touched,)] += rng.uniform(0.5, 1.0)
                 after = op.run(call, (*arrays[:position], moved, *arrays[position + 1 :]))
+                reached = False
                 for old, new, made in zip(before, after, rule.results, strict=False):
                     same = kept_of(made, space.norm, keep)
-                    if any(part is not None for part in same):
-                        np.testing.assert_allclose(
-                            gather(new, same), gather(old, same), rtol=1e-12, atol=1e-12
-                        )
-                    else:
-                        raise AssertionError(f"atom of operand {position} axis {axis} reaches no result")
+                    reached |= any(part is not None for part in same)
+                    np.testing.assert_allclose(gather(new, same), gather(old, same), rtol=1e-12, atol=1e-12)
+                assert reached, f"atom of operand {position} axis {axis} reaches no result"

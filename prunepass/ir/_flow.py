@@ -84,13 +84,34 @@ class Flow:
     moments: Moments = _unknown
     inflow: Inflow | None = None
 
+    @property
+    def moves(self) -> bool:
+        """Whether entries change place and nothing else."""
+        return self.moments is _movement_moments
+
 
 def _pointwise_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> tuple[Array | None, ...]:
     if any(array is None and call.has(i) for i, array in enumerate(samples)):
         return (None,)
     rank = len(call.results[0])
+    if _fits_batch([array for array in samples if array is not None], rank):
+        return tuple(array[:, None] for array in op.run(call, tuple(map(_as_batch, samples))))
     padded = tuple(None if array is None else _pad_rank(array, rank) for array in samples)
     return op.run(call, padded)
+
+
+def _fits_batch(samples: list[Array], rank: int) -> bool:
+    """Whether something varies, in all of the result's axes, and nothing has entries along the first of them."""
+    varying = [array for array in samples if array.shape[0] != 1]
+    whole = all(array.ndim == rank + 1 for array in varying)
+    return bool(varying and rank) and whole and all(a.shape[1] == 1 for a in samples if a.ndim == rank + 1)
+
+
+def _as_batch(array: Array | None) -> Array | None:
+    """Samples as a batch in the first axis, so that an operator which counts axes finds its channels."""
+    if array is None or array.shape[0] == 1:
+        return None if array is None else array[0]
+    return array.reshape(array.shape[0], *array.shape[2:])
 
 
 def _pad_rank(array: Array, rank: int) -> Array:
@@ -141,25 +162,32 @@ def _averaged_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> 
 def _contraction_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> tuple[Array | None, ...]:
     """The mean goes through the operator, the variance through its square (entries taken as independent).
 
-    Other axes than those the weight makes are averaged, so zero padding blurs the border.
+    Other axes than those the weight makes are averaged, so zero padding blurs the border. The data may be
+    any one of the operands, as long as all others are constant.
     """
-    weight = op.position("weight")
-    if samples[0] is None or weight is None or samples[weight] is None or samples[weight].shape[0] != 1:  # type: ignore[union-attr]
+    varying = [i for i, array in enumerate(samples) if array is None or array.shape[0] != 1]
+    varying = [i for i in varying if call.has(i)] or [0]
+    data = samples[varying[0]]
+    if data is None or len(varying) > 1 or varying[0] == op.shift_out:
         return (None,)
     constant = tuple(None if array is None else array[0] for array in samples)
-    full = call.shape(0)
-    mean_in = np.broadcast_to(samples[0].mean(axis=0), full)
-    var_in = np.broadcast_to(samples[0].var(axis=0), full)
-    mean = op.run(call, (mean_in, *constant[1:]))[0]
     squares = tuple(
-        None if array is None or i in {0, op.shift_out} else array**2 for i, array in enumerate(constant)
+        None if array is None or i == op.shift_out else array**2 for i, array in enumerate(constant)
     )
-    var = op.run(call, (var_in, *squares[1:]))[0]
+    mean, var = (
+        op.run(call, _with(fixed, varying[0], np.broadcast_to(moment, call.shape(varying[0]))))[0]
+        for fixed, moment in ((constant, data.mean(axis=0)), (squares, data.var(axis=0)))
+    )
     rule = op.rule(call)
-    made = {leaf for dim in rule.operands[weight] or () for leaf in atoms_of(dim)}
+    weights = (dims for i, dims in enumerate(rule.operands) if i not in {varying[0], op.shift_out})
+    made = {leaf for dims in weights for dim in dims or () for leaf in atoms_of(dim)}
     axes = tuple(i for i, dim in enumerate(rule.results[0]) if not made & set(atoms_of(dim)))
     mean, var = mean.mean(axis=axes, keepdims=True), var.mean(axis=axes, keepdims=True)
     return (sampler.normal(mean, np.sqrt(np.maximum(var, 0))),)
+
+
+def _with(arrays: Arrays, position: int, array: Array) -> Arrays:
+    return (*arrays[:position], array, *arrays[position + 1 :])
 
 
 def pointwise(magnitude: Transfer) -> Flow:

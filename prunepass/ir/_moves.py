@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._dims import Dim, Dims, Fixed
+from ._dims import Dim, Dims, Fixed, sizes
+from ._errors import UnsupportedError
 from ._flow import Arrays, Flow, Sampler
 from ._graph import Array, Shape
 from ._op import Call, Op
@@ -21,9 +22,15 @@ def stay(shape: Shape, reason: str, call: Call) -> Dims:
     return tuple(stays(size, reason, call) for size in shape)
 
 
-def aligned(shape: Shape, made: Dims) -> Dims:
-    """Dims of ``shape`` when it is broadcast to ``made``: aligned at the last axis."""
-    tail = made[len(made) - len(shape) :]
+def aligned(shape: Shape, made: Dims, call: Call) -> Dims:
+    """Dims of ``shape`` when it is broadcast to ``made``: aligned at the last axis.
+
+    Raises:
+        UnsupportedError: it does not broadcast.
+    """
+    tail = made[max(len(made) - len(shape), 0) :]
+    if len(tail) != len(shape) or any(size not in (1, dim.size) for size, dim in zip(shape, tail, strict=True)):
+        raise UnsupportedError(f"{shape} cannot be expanded to {sizes(made)}", where=call.origin)
     return tuple(dim if dim.size == size else Fixed(size) for size, dim in zip(shape, tail, strict=True))
 
 

@@ -148,6 +148,10 @@ class Op:
     shift_out: int | None = None
     shift_in: tuple[int, int] | None = None
 
+    def operand(self, position: int) -> str:
+        """Name of the operand at ``position``; the last name stands for all that follow."""
+        return self.operands[min(position, len(self.operands) - 1)] if self.operands else ""
+
     def position(self, name: str) -> int | None:
         """Position of the operand called ``name``."""
         return self.operands.index(name) if name in self.operands else None

@@ -126,11 +126,17 @@ class CostModel:
 
     def set_width(self, leaf: Atom, width: int) -> None:
         """Let ``leaf`` keep ``width`` channels and update the totals."""
-        self.widths[leaf] = width
+        self.set_widths({leaf: width})
+
+    def set_widths(self, widths: Mapping[Atom, int]) -> None:
+        """Let each atom keep so many channels and update the totals; what depends on several, once."""
+        changed = [leaf for leaf, width in widths.items() if self.widths.get(leaf, leaf.size) != width]
+        self.widths.update(widths)
         touched: dict[int, None] = {}
-        for polynomial in self._dims_of.get(leaf, ()):
-            polynomial.update(leaf, self.widths)
-            touched.update(dict.fromkeys(self._readers.get(polynomial, ())))
+        for leaf in changed:
+            for polynomial in self._dims_of.get(leaf, ()):
+                polynomial.update(leaf, self.widths)
+                touched.update(dict.fromkeys(self._readers.get(polynomial, ())))
         for at in touched:
             kind, factor, varying = self._terms[at]
             value = factor * prod(p.size for p in varying)

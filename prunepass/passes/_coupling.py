@@ -19,15 +19,19 @@ from ..ir import (
     Node,
     Param,
     Pin,
-    Rule,
     Space,
     UsageError,
     atoms_of,
     fixed,
     is_float,
     leaves,
+    registry,
     rule_of,
 )
+
+
+# Operands that go with the channels that another operand makes.
+_ADDED = frozenset(("bias", "scale", "shift", "mean", "var"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ class Member:
     Attributes:
         node: the node that uses them.
         tensor, axis: where; a param or a value.
-        role: ``produced`` (rows of a weight that makes them), ``contracted`` (columns of a weight that sums
-            over them), ``carried`` (a bias, a scale, a table), ``read`` (data that is summed over) or
-            ``statistic`` (data whose mean or variance is taken).
+        role: ``produced`` (rows of a weight that makes them), ``contracted`` (columns of a weight
+            that sums over them), ``carried`` (a bias, a scale, a depthwise weight), ``read`` (data that is
+            summed over) or ``statistic`` (data whose mean or variance is taken).
     """
 
     node: str
@@ -188,15 +192,18 @@ def _collect(
     rule = rule_of(graph, node)
     summed = _leaf_set(space, rule.contracted)
     counted = _leaf_set(space, rule.statistics)
-    for name, operand in zip(node.inputs, rule.operands, strict=True):
+    passing = _passing(graph, space, static, node)
+    op = registry()[node.op]
+    for position, (name, operand) in enumerate(zip(node.inputs, rule.operands, strict=True)):
         if name is None or operand is None:
             continue
+        added = op.operand(position) in _ADDED
         weight = name in graph.params or name in static
         for axis, dim in enumerate(operand):
             for leaf in dict.fromkeys(leaves(space.norm(dim))):
                 if isinstance(leaf, Fixed) and not leaf.pins:
                     continue
-                role = _role(weight, leaf in summed, leaf in counted, rule)
+                role = _role(weight, leaf in summed, leaf in counted, added or leaf in passing)
                 if role and (isinstance(leaf, Atom) or role == "produced"):
                     found.setdefault(leaf, []).append(Member(node.name, name, axis, role))
     for leaf in counted:
@@ -209,9 +216,18 @@ def _leaf_set(space: Space, dims: Dims) -> set[Atom | Fixed]:
     return {leaf for dim in dims for leaf in leaves(space.norm(dim))}
 
 
-def _role(weight: bool, summed: bool, counted: bool, rule: Rule) -> str:
+def _passing(graph: Graph, space: Space, static: frozenset[str], node: Node) -> set[Atom | Fixed]:
+    """Channels that the node's data already has: its weights do not make them, they carry them along."""
+    found: set[Atom | Fixed] = set()
+    for name, operand in zip(node.inputs, rule_of(graph, node).operands, strict=True):
+        if name is not None and operand is not None and name not in graph.params and name not in static:
+            found |= _leaf_set(space, operand)
+    return found
+
+
+def _role(weight: bool, summed: bool, counted: bool, passing: bool) -> str:
     if weight:
-        return "contracted" if summed else "produced" if rule.contracted else "carried"
+        return "contracted" if summed else "carried" if passing else "produced"
     return "read" if summed else "statistic" if counted else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -82,15 +81,10 @@ class _Track:
     def width(self) -> int:
         return self.widths[self.at]
 
-    @property
-    def done(self) -> bool:
-        return self.at + 1 >= len(self.widths)
-
-    def price(self) -> float:
-        """Mean score of the channels that the next step down would cut."""
-        size = self.group.size
-        block = self.values[size - self.width : size - self.widths[self.at + 1]]
-        return float(np.mean(block))
+    def prices(self) -> Array:
+        """For each step down from here, the mean score of the channels that it would cut."""
+        starts = self.group.size - np.asarray(self.widths[self.at :])
+        return np.add.reduceat(self.values, starts)[:-1] / np.diff(starts)
 
     def move(self, by: int, model: CostModel) -> None:
         self.at += by
@@ -100,9 +94,9 @@ class _Track:
         return np.sort(self.order[: self.group.size - self.width])
 
 
-_PRICES: Mapping[str, Callable[[_Track], float]] = {
-    "global": _Track.price,
-    "uniform": lambda track: -track.width / track.group.size,
+_PRICES: Mapping[str, Callable[[_Track], Array]] = {
+    "global": _Track.prices,
+    "uniform": lambda track: -np.asarray(track.widths[track.at : -1]) / track.group.size,
 }
 
 
@@ -133,29 +127,56 @@ def _fix(track: _Track, fraction: float, model: CostModel) -> None:
 
 
 def _take(
-    tracks: list[_Track], model: CostModel, budget: Budget, original: Cost, price: Callable[[_Track], float]
+    tracks: list[_Track], model: CostModel, budget: Budget, original: Cost, price: Callable[[_Track], Array]
 ) -> list[_Track]:
-    """Step down where ``price`` is lowest until the budget is met; returns the steps in order."""
-    heap = [(price(track), at) for at, track in enumerate(tracks) if not track.done]
-    heapq.heapify(heap)
-    order = list[_Track]()
-    while heap and not budget.met(model.totals, original):
-        track = tracks[heap[0][1]]
-        track.move(1, model)
-        order.append(track)
-        if track.done:
-            heapq.heappop(heap)
-        else:
-            heapq.heapreplace(heap, (price(track), heap[0][1]))
-    return order
+    """Step down where ``price`` is lowest until the budget is met; returns the steps in order.
+
+    Costs only fall from step to step, so the number of steps is found by bisection.
+    """
+    order = _order([price(track) for track in tracks])
+    few, many = -1, len(order)
+    while many - few > 1:
+        count = (few + many) // 2
+        _move_all(tracks, order[:count], model)
+        few, many = (few, count) if budget.met(model.totals, original) else (count, many)
+    _move_all(tracks, order[:many], model)
+    return [tracks[at] for at in order[:many]]
+
+
+def _order(prices: list[Array]) -> Index:
+    """Which track steps down, step by step, when the cheapest next step goes first.
+
+    A step waits for the dearest one before it in its track, hence the running maximum; of equals the first
+    track goes first.
+    """
+    if not prices:
+        return np.zeros(0, dtype=np.int64)
+    track = np.repeat(np.arange(len(prices)), [len(steps) for steps in prices])
+    waiting = np.concatenate([np.maximum.accumulate(steps) for steps in prices])
+    return track[np.lexsort((track, waiting))]
+
+
+def _move_all(tracks: list[_Track], order: Index, model: CostModel) -> None:
+    """Bring every track to where the steps ``order`` lead."""
+    for track, at in zip(tracks, np.bincount(order, minlength=len(tracks)).tolist(), strict=True):
+        track.at = at
+    model.set_widths({track.atom: track.width for track in tracks})
 
 
 def _give_back(order: list[_Track], model: CostModel, budget: Budget, original: Cost) -> None:
-    """Undo steps, dearest last taken first, as far as the budget still holds."""
+    """Undo steps, dearest last taken first, as far as the budget still holds.
+
+    What a track's next step back costs only grows while others step back, and what is left only shrinks: a
+    track that could not step back once never can.
+    """
+    stuck = set[Atom]()
     for track in reversed(order):
+        if track.atom in stuck:
+            continue
         track.move(-1, model)
         if not budget.met(model.totals, original):
             track.move(1, model)
+            stuck.add(track.atom)
 
 
 def _why(coupling: Coupling, tracks: list[_Track]) -> str:

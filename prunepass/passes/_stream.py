@@ -6,8 +6,9 @@ walk holds no more than what is still to be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -54,11 +55,16 @@ def steps(coupling: Coupling) -> Iterator[Step]:
             data = tuple(
                 i for i, name in enumerate(node.inputs) if name in graph.values and name not in coupling.static
             )
+            call = replace(call, known=_known(operands))
             yield Step(node, op, call, rule_of(graph, node), operands, data, expiry.get(node.name, ()))
         drop(static, expiry.get(node.name, ()))
 
 
-def drop(made: MutableMapping[str, Array], names: tuple[str, ...]) -> None:
+def _known(operands: tuple[Array | None, ...]) -> Callable[[int], Array | None]:
+    return lambda position: operands[position] if position < len(operands) else None
+
+
+def drop(made: MutableMapping[str, Any], names: tuple[str, ...]) -> None:
     """Forget what no later node reads."""
     for name in names:
         made.pop(name, None)

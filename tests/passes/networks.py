@@ -52,8 +52,8 @@ def build(recipe: Recipe) -> Network:
     net = _start(recipe)
     taken = list[Step]()
     for name, seed in recipe.steps:
+        production = _fitting(net, name, Random(f"which {seed}"))
         net.random = Random(seed)
-        production = _fitting(net, name)
         if production is not None:
             production.extend(net)
             taken.append((production.name, seed))
@@ -62,10 +62,10 @@ def build(recipe: Recipe) -> Network:
     return Network(net.graph(*outputs), replace(recipe, steps=tuple(taken)))
 
 
-def _fitting(net: Net, name: str) -> Production | None:
+def _fitting(net: Net, name: str, random: Random) -> Production | None:
     if name:
         return TABLE[name] if TABLE[name].fits(net) else None
-    return net.random.choice([production for production in TABLE.values() if production.fits(net)])
+    return random.choice([production for production in TABLE.values() if production.fits(net)])
 
 
 def _start(recipe: Recipe) -> Net:
@@ -101,13 +101,27 @@ def _end(net: Net) -> tuple[str, ...]:
 
 
 def random_recipe(seed: int, must: str = "") -> Recipe:
-    """A recipe of one to seven steps; ``must`` is one of them wherever it fits."""
+    """A recipe of one to seven steps; ``must`` is one of them and left out where it does not fit."""
     random = Random(seed)
     count = random.randint(1, 7)
     steps = [("", random.getrandbits(32)) for _ in range(count)]
     if must:
         steps.insert(random.randint(0, count), (must, random.getrandbits(32)))
     return Recipe(random.getrandbits(32), tuple(steps), random.choice((0, 1, 2, 2, 3, 4)))
+
+
+def random_networks(first: int, count: int) -> tuple[Network, ...]:
+    """Networks that ask for every production in turn, and for each until there is a place that it fits."""
+    names = list(TABLE)
+    return tuple(_network_with(names[seed % len(names)], seed) for seed in range(first, first + count))
+
+
+def _network_with(must: str, seed: int) -> Network:
+    for attempt in range(100):
+        network = build(random_recipe(seed * 100 + attempt, must))
+        if must in network.used:
+            return network
+    raise AssertionError(f"'{must}' fits nowhere")
 
 
 def random_graphs() -> st.SearchStrategy[Network]:

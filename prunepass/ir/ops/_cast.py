@@ -41,6 +41,14 @@ def _cast_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
     return (np.minimum(data, 1.0) if call.attrs.get("dtype") == "bool" else data,)
 
 
+def _like_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
+    return (np.asarray(mags[0]),)
+
+
+def _like_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> tuple[Array | None, ...]:
+    return (None if samples[0] is None else converted(samples[0], call.dtypes[1]),)
+
+
 def _dropout_rule(call: Call) -> Rule:
     passed = unary_rule(call)
     return Rule(passed.operands, passed.results * 2)
@@ -115,7 +123,7 @@ ops = (
         ("input", "like"),
         _like_rule,
         _like,
-        LIPSCHITZ,
+        Flow(_like_magnitude, _like_moments),
         (Aten(("to.other", "type_as.default"), ("self", "other")),),
         (Onnx(("CastLike",)),),
     ),

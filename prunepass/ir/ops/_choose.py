@@ -25,7 +25,7 @@ def _clip(call: Call, x: Array, low: Array | None = None, high: Array | None = N
 
 def _clip_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
     """No more than came in, nor than the larger bound where there are two; a positive floor is kept."""
-    low, high = _bounds(call, call.known(1), call.known(2))
+    low, high = _bounds(call, *(call.known(i) if call.has(i) else None for i in (1, 2)))
     size = np.asarray(mags[0])
     if low is not None and high is not None:
         size = np.minimum(size, np.maximum(abs(low), abs(high)))
@@ -34,7 +34,9 @@ def _clip_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
 
 def _chosen(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
     """The larger of what may be chosen; -inf, which masks attention, is no magnitude."""
-    finite = [np.where(np.isfinite(mag), mag, 0.0) for mag in mags[1:] if mag is not None]
+    named = zip(op.operands, mags, strict=True)
+    data = [np.asarray(mag) for name, mag in named if name != "condition"]
+    finite = [np.where(np.isfinite(mag), mag, 0.0) for mag in data]
     return (np.maximum.reduce(np.broadcast_arrays(*finite)),)
 
 
@@ -42,7 +44,7 @@ def _where(call: Call, condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition.astype(bool), a, b)
 
 
-def _fill(call: Call, condition: Array, value: Array, x: Array) -> Array:
+def _fill(call: Call, x: Array, condition: Array, value: Array) -> Array:
     return np.where(condition.astype(bool), value, x)
 
 
@@ -110,11 +112,11 @@ ops = (
     ),
     Op(
         "masked_fill",
-        ("condition", "value", "input"),
+        ("input", "condition", "value"),
         broadcast_rule,
         _fill,
         pointwise(_chosen),
-        (Aten(("masked_fill.Scalar", "masked_fill.Tensor"), ("mask", "value", "self")),),
+        (Aten(("masked_fill.Scalar", "masked_fill.Tensor"), ("self", "mask", "value")),),
     ),
     Op(
         "prelu",

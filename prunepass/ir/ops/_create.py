@@ -41,6 +41,11 @@ def _filled(call: Call, shape: Shape, like: Array | None) -> Array:
     return np.full(shape, call.attrs["value"], numpy_dtype(dtype))
 
 
+def _fill_rule(call: Call) -> Rule:
+    dims = atoms(call.shape(0))
+    return Rule((dims, ()), (dims,))
+
+
 def _fill(call: Call, x: Array, value: Array) -> Array:
     return np.full(x.shape, value, x.dtype)
 
@@ -117,7 +122,7 @@ ops = (
     Op(
         "fill",
         ("input", "value"),
-        unary_rule,
+        _fill_rule,
         _fill,
         Flow(_fill_magnitude, _fill_moments),
         (Aten(("fill.Scalar", "fill.Tensor"), ("self", "value")),),

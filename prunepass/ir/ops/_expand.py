@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._dims import Dims, Fixed, atom, atoms, prod, sizes
-from .._errors import UnsupportedError
+from .._dims import Dims, Fixed, atom, atoms, prod
 from .._flow import movement
 from .._graph import Array, Shape
 from .._moves import aligned
@@ -21,12 +20,8 @@ from .._spelling import required, shape_of
 
 
 def _expand_rule(call: Call) -> Rule:
-    shape, target = call.shape(0), call.attrs["shape"]
-    made = atoms(target)
-    operand = aligned(shape, made)
-    if sizes(operand) != shape:
-        raise UnsupportedError(f"{shape} cannot be expanded to {target}", where=call.origin)
-    return Rule((operand,), (made,), sizes={"shape": made})
+    made = atoms(call.attrs["shape"])
+    return Rule((aligned(call.shape(0), made, call),), (made,), sizes={"shape": made})
 
 
 def _expand(call: Call, x: Array) -> Array:
@@ -36,7 +31,7 @@ def _expand(call: Call, x: Array) -> Array:
 def _copy_rule(call: Call) -> Rule:
     """The shape is that of operand 0, the data that of operand 1."""
     made = atoms(call.shape(0))
-    return Rule((made, aligned(call.shape(1), made)), (made,))
+    return Rule((made, aligned(call.shape(1), made, call)), (made,))
 
 
 def _copy(call: Call, x: Array, source: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .._dims import Dim, atom, atoms, sizes, total
+from .._dims import Dim, atom, atoms, total
 from .._errors import UnsupportedError
 from .._flow import Arrays, bounded
 from .._graph import Array, Shape
@@ -87,10 +87,7 @@ def _put_rule(call: Call) -> Rule:
     whole = tuple(stays(size, _REASON, call) if axis in axes else atom(size) for axis, size in pairs)
     operands, made = index_dims(call, 2, _REASON)
     target = placed(call, 2, made, tuple(dim for axis, dim in enumerate(whole) if axis not in axes))
-    values = aligned(call.shape(1), target)
-    if sizes(values) != call.shape(1):
-        raise UnsupportedError(f"values {call.shape(1)} do not fit {sizes(target)}", where=call.origin)
-    return Rule((whole, values, *operands), (whole,))
+    return Rule((whole, aligned(call.shape(1), target, call), *operands), (whole,))
 
 
 def _put(call: Call, x: Array, values: Array, *indices: Array | None) -> Array:

@@ -115,7 +115,7 @@ def _take(call: Call, x: Array) -> Array:
 
 
 def _put(call: Call, x: Array, source: Array) -> Array:
-    result = x.copy()
+    result = np.array(x)
     result[_window(call)] = source
     return result
 
@@ -126,7 +126,7 @@ def _take_slices(call: Call, x: Array) -> Array:
     bounds = zip(attrs["axes"], attrs["starts"], attrs["stops"], attrs["steps"], strict=True)
     for axis, start, stop, step in bounds:
         window[axis] = slice(start, stop, step)
-    return x[tuple(window)]
+    return np.asarray(x[tuple(window)])
 
 
 def _bounds(size: int, start: int | None, stop: int | None, step: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Sliding windows written out as entries, and strided views.
+"""Sliding windows written out as entries, diagonals and strided views.
 
 Rule: positions are pinned; the channel goes on as ``Prod(channel, window)``, every other axis passes.
 """
@@ -97,12 +97,32 @@ def _strided(call: Call, x: Array) -> Array:
     return np.asarray(x.reshape(-1)[np.broadcast_to(places, shape)])
 
 
+def _diagonal_rule(call: Call) -> Rule:
+    """The diagonal of two axes becomes the last axis."""
+    shape, axes = call.shape(0), (call.attrs["rows"], call.attrs["columns"])
+    rows, columns = (shape[axis] for axis in axes)
+    reason, offset = "a diagonal compares row and column", call.attrs["offset"]
+    whole = tuple(stays(size, reason, call) if axis in axes else atom(size) for axis, size in enumerate(shape))
+    count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    rest = (dim for axis, dim in enumerate(whole) if axis not in axes)
+    return Rule((whole,), ((*rest, stays(count, reason, call)),))
+
+
+def _diagonal(call: Call, x: Array) -> Array:
+    return np.diagonal(x, call.attrs["offset"], call.attrs["rows"], call.attrs["columns"])
+
+
 _Attrs = dict[str, Any]
 _Shapes = tuple[Shape | None, ...]
 
 
 def _unfolded(attrs: _Attrs, shapes: _Shapes) -> _Attrs:
     return {**attrs, "axis": axis_of(attrs["axis"], len(shape_of(shapes)))}
+
+
+def _crossed(attrs: _Attrs, shapes: _Shapes) -> _Attrs:
+    rank = len(shape_of(shapes))
+    return {**attrs, "rows": axis_of(attrs["rows"], rank), "columns": axis_of(attrs["columns"], rank)}
 
 
 def _from_aten(attrs: _Attrs, shapes: _Shapes) -> _Attrs:
@@ -135,6 +155,7 @@ def _with_strides(attrs: _Attrs, shapes: _Shapes) -> _Attrs:
 
 
 _WINDOW = {"kernel": "kernel_size", "dilation": "dilation", "pads": "padding", "stride": "stride"}
+_DIAGONAL = {"offset": "offset", "rows": "dim1", "columns": "dim2"}
 _BLOCKS: dict[str, str | int | tuple[str | int, ...]] = {
     "space": 1,
     "kernel": 2,
@@ -174,6 +195,14 @@ ops = (
         bounded(evaluated),
         (Aten(("col2im.default",), attrs={**_WINDOW, "space": "output_size"}, fix=_from_aten),),
         (Onnx(("Col2Im",), (0,), _BLOCKS, fix=_from_onnx),),
+    ),
+    Op(
+        "diagonal",
+        ("input",),
+        _diagonal_rule,
+        _diagonal,
+        movement(),
+        (Aten(("diagonal.default",), attrs=_DIAGONAL, fix=_crossed),),
     ),
     Op(
         "as_strided",

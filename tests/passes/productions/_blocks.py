@@ -113,7 +113,7 @@ def squeeze_and_excite_with_linear_layers(net: Net) -> None:
 @table(maps)
 def attention_over_positions(net: Net) -> None:
     """CBAM: mean and maximum over the channels make a map of gates."""
-    parts = [net.add(op, net.now, axes=(1,), keepdims=True) for op in ("mean", "max")]
+    parts = [net.add(op, net.now, axes=(1,), keepdims=True) for op in ("mean", "max_over")]
     gates = net.conv(net.add("concat", *parts, axis=1), 1, 3, padding=1)
     net.then("multiply", net.add("sigmoid", gates))
 

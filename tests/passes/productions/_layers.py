@@ -130,7 +130,7 @@ def activation(net: Net) -> None:
 @table(maps)
 def prelu(net: Net) -> None:
     if net.maybe():
-        net.then("prelu", net.weight(net.pick(1, net.width)), channel_axis=True)
+        net.then("prelu", net.weight(net.width), per_channel=True)
     else:
         net.then("prelu", net.weight(*net.along(net.width)))
 

@@ -48,7 +48,7 @@ def map_to_tokens(net: Net) -> None:
 def tokens_to_map(net: Net) -> None:
     batch, length, width = net.dims
     x = net.add("permute", net.now, order=(0, 2, 1))
-    height = net.divisor(length, least=1)
+    height = 1 if length % 2 else 2
     net.go(net.add("reshape", x, shape=(batch, width, height, length // height)), last=False)
 
 
@@ -286,7 +286,7 @@ def maxout(net: Net) -> None:
     axis = net.channel_axis
     lead, tail = net.dims[:axis], net.dims[axis + 1 :]
     x = net.add("reshape", net.now, shape=(*lead, net.width // 2, 2, *tail))
-    net.go(net.add("max", x, axes=(axis + 1,), keepdims=False))
+    net.go(net.add("max_over", x, axes=(axis + 1,), keepdims=False))
 
 
 @table(wide(rows))

@@ -1,0 +1,3 @@
+"""The command line: ``prunepass --help``."""
+
+from ._main import main as main

@@ -1,0 +1,51 @@
+"""``prunepass analyze``: what is coupled, what is pinned and why, what it costs."""
+
+from __future__ import annotations
+
+import click
+
+from ._face import Face, spoken, table
+
+_SHAPE = "Shape of an example input, NAME=1,3,224,224; repeat for more."
+
+
+@click.command()
+@click.argument("model")
+@click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
+@click.option("--shape", multiple=True, metavar="SHAPE", help=_SHAPE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@spoken
+def analyze(face: Face, model: str, keep: tuple[str, ...], shape: tuple[str, ...], as_json: bool) -> None:
+    """Show what is coupled in MODEL, what is pinned and why.
+
+    Each group of coupled channels can only be cut together. The cost is that of one run at the captured
+    shapes.
+    """
+    from .._analyze import Analysis, capture
+    from .._analyze import analyze as run
+    from .._report import note_of
+    from ._models import load
+    from ._progress import progress
+
+    with progress(face):
+        loaded = load(model, shape)
+        graph = capture(loaded.model, loaded.inputs)
+        found: Analysis = run(graph, keep=keep)
+    if as_json:
+        click.echo(found.to_json(), nl=False)
+        return
+    cost = found.cost
+    rows = found.rows()
+    prunable = sum(not row.pins for row in rows)
+    face.show(
+        table(
+            f"{model}: {prunable} prunable groups of {len(rows)}",
+            ("group", ">channels", ">places", "note"),
+            ((row.name, row.size, row.members, note_of(row)) for row in rows),
+        ),
+        f"{cost.macs:,} multiply-accumulates, {cost.params:,} params ({cost.size:,} bytes), "
+        f"{cost.channels:,} prunable channels",
+    )
+    if face.verbosity > 0:
+        places = ((g.name, m.role, m.node, f"{m.tensor}[{m.axis}]") for g in found.groups for m in g.members)
+        face.show(table("where the channels occur", ("group", "role", "node", "tensor[axis]"), places))

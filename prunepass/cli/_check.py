@@ -1,0 +1,164 @@
+"""``prunepass check``: the gate of a build. Proof, budget, widths and the clock, each finding by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._face import Face, spoken, table
+
+if TYPE_CHECKING:
+    from ..ir import Graph
+    from ..passes import Plan
+    from ._models import Loaded
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One promise: which, whether it holds, what was found, and the module or node it is about."""
+
+    rule: str
+    holds: bool
+    text: str
+    where: str = ""
+
+
+@click.command()
+@click.argument("out")
+@click.option("--against", required=True, metavar="MODEL", help="The original model.")
+@click.option("--plan", "plan_file", required=True, metavar="P", help="The plan that made OUT.")
+@click.option("--backend", metavar="B", help="Also measure, and fail where OUT is slower than MODEL.")
+@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
+@click.option("--sarif", metavar="F", help="Also write the failures as SARIF 2.1.0.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@spoken
+def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **given: Any) -> int:
+    """Hold OUT against what was promised.
+
+    That is the proof, the budget of its plan, and widths on the engine's grain. Exit code 1 where a promise
+    does not hold.
+    """
+    from ..passes import Plan
+    from ._files import Outputs, check_outputs
+    from ._models import load
+    from ._progress import progress
+    from ._sarif import to_sarif
+
+    sarif, shape, backend = given["sarif"], given["shape"], given["backend"]
+    check_outputs((sarif,), (out, against, plan_file))
+    plan = Plan.load(plan_file)
+    original, pruned = load(against, shape), load(out, shape)
+    with progress(face) as shown:
+        shown.say("proving")
+        findings = [*_promises(original, pruned, plan), *([_speed(against, out, backend)] if backend else ())]
+    if sarif is not None:
+        with Outputs() as outputs:
+            outputs.text(sarif, to_sarif(out, findings))
+    _tell(face, out, findings, as_json)
+    return 0 if all(finding.holds for finding in findings) else 1
+
+
+def _tell(face: Face, out: str, findings: list[Finding], as_json: bool) -> None:
+    if as_json:
+        found = [{"rule": f.rule, "holds": f.holds, "text": f.text, "where": f.where} for f in findings]
+        passed = all(finding.holds for finding in findings)
+        click.echo(json.dumps({"passed": passed, "checks": found}, indent=1, sort_keys=True))
+    else:
+        rows = ((f.rule, "ok" if f.holds else "FAILED", f.where, f.text) for f in findings)
+        face.show(table(out, ("check", "", "where", "found"), rows))
+    for finding in findings:
+        if not finding.holds:
+            place = f"{finding.where}: " if finding.where else ""
+            click.echo(f"prunepass: error: [{finding.rule}] {place}{finding.text}", err=True)
+
+
+def _promises(original: Loaded, pruned: Loaded, plan: Plan) -> list[Finding]:
+    from .._analyze import capture
+    from ..passes import cut
+
+    graph = capture(original.model, original.inputs)
+    plan.check(graph)
+    graph = plan.constrain(graph)
+    expected, found = cut(graph, plan), capture(pruned.model, pruned.inputs)
+    widths = _widths(expected, found)
+    findings = [*widths, _budget(graph, expected if all(w.holds for w in widths) else found, plan)]
+    if all(finding.holds for finding in widths):
+        findings.insert(0, _proof(original, pruned, plan))
+    return [*findings, *_grain(graph, plan)]
+
+
+def _proof(original: Loaded, pruned: Loaded, plan: Plan) -> Finding:
+    from .._prune import verify
+    from ..ir import VerificationError
+
+    try:
+        return Finding("proof", True, str(verify(original.model, pruned.model, plan, original.inputs)))
+    except VerificationError as error:
+        return Finding("proof", False, error.what, str(error.where or ""))
+
+
+def _widths(expected: Graph, found: Graph) -> list[Finding]:
+    """Params that do not have the shape the plan leaves; where some do not there is nothing to prove."""
+    wrong = []
+    shared = [p for p in expected.params.values() if p.trained and p.name in found.params]
+    for param in shared:
+        shape = found.params[param.name].shape
+        if shape != param.shape:
+            wrong.append(
+                Finding("widths", False, f"has shape {shape}, the plan leaves {param.shape}", param.name)
+            )
+    if not shared and any(param.trained for param in expected.params.values()):
+        wrong.append(Finding("widths", False, "it shares no param with the model that the plan was made for"))
+    return wrong or [Finding("widths", True, f"{len(shared)} params have the shapes that the plan leaves")]
+
+
+def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
+    from ..passes import Budget, couple, graph_cost
+
+    text = plan.options.get("budget")
+    if not isinstance(text, str):
+        return Finding("budget", True, "the plan names none")
+    budget, before, after = Budget.parse(text), graph_cost(graph), graph_cost(found)
+    totals = {kind: after[kind] for kind in budget.limits}
+    if "channels" in totals:
+        groups = couple(graph).prunable
+        totals["channels"] = sum(
+            g.size - len(plan.cuts[g.name].remove if g.name in plan.cuts else ()) for g in groups
+        )
+    kept = ", ".join(f"{kind}={total / max(before[kind], 1):.4f}" for kind, total in totals.items())
+    return Finding("budget", budget.met(totals, before), f"{kept} of {budget}")
+
+
+def _grain(graph: Graph, plan: Plan) -> list[Finding]:
+    """Every group that was cut must have a width on the grain that the plan was made for."""
+    from ..passes import couple
+    from ..passes._widths import allowed_widths, steps
+
+    align = plan.options.get("align", 1)
+    if not isinstance(align, int) or align <= 1:
+        return []
+    coupling = couple(graph)
+    grain = steps(coupling, align)
+    wrong = []
+    for group in coupling.prunable:
+        cut = plan.cuts.get(group.name)
+        if cut is None or group.atom is None:
+            continue
+        width, step = group.size - len(cut.remove), grain[group.atom]
+        if width not in allowed_widths(group.size, step, 0.0):
+            text = f"keeps {width} of {group.size} channels, the engine's grain is {step}"
+            wrong.append(Finding("grain", False, text, group.name))
+    return wrong or [Finding("grain", True, f"all widths are on the grain of {align}")]
+
+
+def _speed(against: str, out: str, backend: str) -> Finding:
+    from ..measure import compare
+    from ._engines import onnx_file, ready
+
+    result = compare([onnx_file(against), onnx_file(out)], ready(backend), names=["original", "pruned"])
+    ratio = result.engines[1].faster("cpu")
+    text = f"{ratio.median:.2f}x as fast by CPU time ({ratio.p10:.2f}-{ratio.p90:.2f}) on {result.backend}"
+    return Finding("speed", not result.slower("cpu"), text)

@@ -1,0 +1,138 @@
+"""``prunepass backends``, ``build`` and ``bench``: engines, what they make of a model, and the clock."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._face import Face, spoken, table
+
+if TYPE_CHECKING:
+    from ..backends import Backend
+
+_BACKEND = click.option("--backend", required=True, metavar="B", help="An engine; see 'prunepass backends'.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@spoken
+def backends(face: Face, as_json: bool) -> None:
+    """List the engines, and why one is not available here."""
+    import json
+
+    from ..backends import names
+
+    found = {name: _state(name) for name in names()}
+    if as_json:
+        click.echo(json.dumps(found, indent=1, sort_keys=True))
+        return
+    rows = [
+        (name, state["version"] or "-", state["unavailable"] or "available") for name, state in found.items()
+    ]
+    face.show(table("", ("backend", "version", ""), rows))
+
+
+def _state(name: str) -> dict[str, str | None]:
+    from ..backends import get
+    from ..ir import BackendError
+
+    try:
+        backend = get(name)
+        reason = backend.unavailable()
+        version = backend.version() if reason is None else None
+    except BackendError as error:
+        reason, version = str(error), None
+    return {"version": version, "unavailable": reason}
+
+
+def ready(name: str) -> Backend:
+    """The backend called ``name``, able to build.
+
+    Raises:
+        UsageError: there is none. BackendError: it is not available here.
+    """
+    from ..backends import get
+    from ..ir import BackendError
+
+    backend = get(name)
+    reason = backend.unavailable()
+    if reason is not None:
+        raise BackendError(f"backend '{name}' is not available: {reason}")
+    return backend
+
+
+def onnx_file(name: str) -> str:
+    """``name`` where it is an ONNX file; engines read nothing else."""
+    from ..ir import UsageError
+
+    path = Path(name)
+    if not path.is_file():
+        raise UsageError("there is no such file", where=name)
+    if path.suffix == ".pt2":
+        advice = "write the model as ONNX: prunepass prune or apply with -o OUT.onnx"
+        raise UsageError("engines read ONNX files", where=name, advice=advice)
+    return name
+
+
+@click.command()
+@click.argument("model")
+@click.option("-o", "--out", required=True, metavar="ENGINE", help="Where the engine goes.")
+@_BACKEND
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="An option of the backend.")
+@spoken
+def build(face: Face, model: str, out: str, backend: str, assignments: tuple[str, ...]) -> None:
+    """Build an engine from the ONNX file MODEL."""
+    from ._files import Outputs, check_outputs
+    from ._progress import progress
+
+    check_outputs((out,), (model,))
+    builder = ready(backend)
+    onnx_file(model)
+    options = dict(_pair(assignment) for assignment in assignments)
+    with progress(face) as shown, Outputs() as outputs:
+        shown.say(f"building for {backend}")
+        with builder.build(model, options=options) as engine:
+            engine.save(outputs.path(out))
+    face.show(f"{out}: built by {backend} {builder.version()}")
+
+
+def _pair(assignment: str) -> tuple[str, str]:
+    from ..ir import UsageError
+
+    key, mark, value = assignment.partition("=")
+    if not mark:
+        raise UsageError(f"'{assignment}' sets nothing", advice="write --set key=value")
+    return key.strip(), value.strip()
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@_BACKEND
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of one inference.")
+@click.option("--duration", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds a model.")
+@click.option("--json", "json_out", metavar="F", help="Also write the result as JSON; - is stdout, alone.")
+@spoken
+def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | None, **timing: Any) -> None:
+    """Time ONNX files against the first of them.
+
+    Interleaved, by wall time and by CPU time, in trtexec's terms.
+    """
+    from ..measure import compare, progress_bar
+    from ._files import Outputs, check_outputs
+
+    builder = ready(backend)
+    check_outputs((None if json_out == "-" else json_out,), models)
+    files = [onnx_file(model) for model in models]
+    quiet = face.verbosity < 0 or not face.err.is_terminal
+    with nullcontext() if quiet else progress_bar("measuring", face.err) as tick:
+        result = compare(files, builder, progress=tick, **timing)
+    if json_out == "-":
+        click.echo(result.to_json(), nl=False)
+        return
+    if json_out is not None:
+        with Outputs() as outputs:
+            outputs.text(json_out, result.to_json())
+    face.show(result.table())

@@ -1,0 +1,105 @@
+"""Output files: checked before any work, written beside their place, renamed when all is well.
+
+A file whose bytes would not change is left as it is, so that a build which looks at times stops there.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from ..ir import UsageError
+
+
+def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | Path] = ()) -> None:
+    """Hold every output against what would fail at the end of the work.
+
+    Raises:
+        UsageError: a folder is missing or not writable, an output is a folder, two outputs are one file, or
+            an output is an input.
+    """
+    seen = {_identity(Path(name)): "an input" for name in inputs}
+    for name in outputs:
+        if name is None:
+            continue
+        path = Path(name)
+        _check_folder(path)
+        identity = _identity(path)
+        if identity in seen:
+            raise UsageError(f"it is {seen[identity]} too", where=name, advice="give it a name of its own")
+        seen[identity] = "another output"
+
+
+def _identity(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _check_folder(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise UsageError(f"cannot write: '{folder}' {what}", where=str(path), advice="make the folder first")
+    if path.is_dir():
+        raise UsageError("cannot write: it is a folder", where=str(path), advice="name a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write: '{folder}' is not writable", where=str(path))
+
+
+class Outputs:
+    """Files that appear whole, all of them or none.
+
+    Use it as a context manager: write to what :meth:`path` gives; leaving without an error renames.
+    """
+
+    def __init__(self) -> None:
+        self._staged: dict[Path, Path] = {}
+
+    def path(self, target: str | Path) -> Path:
+        """Where to write what shall become ``target``: the same name in a hidden folder beside it."""
+        wanted = Path(target)
+        if wanted not in self._staged:
+            folder = Path(tempfile.mkdtemp(prefix=".prunepass-", dir=wanted.parent))
+            self._staged[wanted] = folder / wanted.name
+        return self._staged[wanted]
+
+    def text(self, target: str | Path, text: str) -> None:
+        self.path(target).write_text(text, encoding="utf-8", newline="\n")
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._commit()
+        finally:
+            for staged in self._staged.values():
+                shutil.rmtree(staged.parent, ignore_errors=True)
+
+    def _commit(self) -> None:
+        for target, staged in self._staged.items():
+            # What a writer put beside its file (external data) comes first: the file refers to it.
+            for part in sorted(staged.parent.iterdir(), key=lambda part: part == staged):
+                _replace(part, target.parent / part.name)
+
+
+def _replace(new: Path, old: Path) -> None:
+    if not (old.is_file() and filecmp.cmp(new, old, shallow=False)):
+        new.replace(old)
+
+
+def depfile(target: str, needs: Iterable[str | Path]) -> str:
+    """A rule in Makefile syntax: ``target`` is out of date when one of ``needs`` changes."""
+    names = dict.fromkeys(_escaped(os.path.abspath(need)) for need in needs)  # noqa: PTH100 (keeps symlinks)
+    return f"{_escaped(target)}:" + "".join(f" \\\n {name}" for name in names) + "\n"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")

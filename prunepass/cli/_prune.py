@@ -1,0 +1,125 @@
+"""``prunepass prune``: a model goes in, a smaller model and its plan come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._face import Face, spoken, table
+
+if TYPE_CHECKING:
+    from .._prune import Result
+    from ._models import Loaded
+    from ._settings import Settings
+
+_REPORTS = (".json", ".html", ".md")
+
+
+@click.command()
+@click.argument("model")
+@click.option("-o", "--out", metavar="OUT", help="The pruned model: .onnx, or .pt2 for a torch model.")
+@click.option(
+    "--budget", metavar="KIND=FRACTION", help="Fractions kept: macs, params, size, channels.  [macs=0.5]"
+)
+@click.option("--score", metavar="SCORE", help="A score, with options as in 'dfpc{normalize=mean}'.  [auto]")
+@click.option("--align", type=click.IntRange(1), help="Channel counts come in multiples of this.  [1]")
+@click.option("--target", metavar="ENGINE", help="Sets the multiple for an engine; see 'prunepass passes'.")
+@click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
+@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
+@click.option("--pipeline", metavar="PASSES", help="Replaces the default passes: 'couple | score | ...'.")
+@click.option("--config", metavar="FILE.toml", help="Options from a file; the command line wins.")
+@click.option("--plan-out", metavar="P.json", help="Also write the plan.")
+@click.option("--report", metavar="R", help="Also write a report: .json, .html or .md.")
+@click.option("--depfile", metavar="D", help="Also write what OUT depends on, in Makefile syntax.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override any option.")
+@click.option("--dry-run", is_flag=True, help="Do everything but write.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON document on stdout.")
+@spoken
+def prune(face: Face, model: str, dry_run: bool, as_json: bool, **given: Any) -> None:
+    """Prune MODEL under a budget and prove the result.
+
+    The proof: the pruned model computes what the original computes without the cut channels. Outputs appear
+    whole or not at all; one that would not change is left as it is.
+    """
+    from ._progress import progress
+    from ._settings import settings
+
+    config, assignments = given.pop("config"), given.pop("assignments")
+    wanted = settings(config, given, assignments)
+    loaded = _checked(model, wanted, config, dry_run)
+    from .._prune import prune as run
+
+    with progress(face) as observer:
+        result = run(loaded.model, loaded.inputs, form="graph", observers=(observer,), **wanted.arguments())
+        if not dry_run:
+            _write(loaded, result, wanted, config)
+    if as_json:
+        click.echo(result.report.to_json(), nl=False)
+    else:
+        _show(face, result, None if dry_run else wanted.out)
+
+
+def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) -> Loaded:
+    """Everything that can be known to be wrong before the work begins."""
+    from .._prune import default_pipeline
+    from .._targets import align_of
+    from ..ir import UsageError
+    from ..passes import Pipeline, scores
+    from ._files import check_outputs
+    from ._models import load
+
+    if wanted.out is None and not dry_run:
+        raise UsageError("there is no output", advice="name one with -o OUT, or ask for a --dry-run")
+    if wanted.report is not None and Path(wanted.report).suffix not in _REPORTS:
+        raise UsageError(f"a report ends in one of {', '.join(_REPORTS)}", where=wanted.report)
+    if wanted.target is not None:
+        align_of(wanted.target)
+    pipeline = wanted.pipeline and Pipeline.parse(wanted.pipeline)
+    for step in (
+        pipeline.steps if pipeline else default_pipeline(budget=wanted.budget, score=wanted.score).steps
+    ):
+        metric = getattr(step, "metric", "auto")
+        if metric != "auto":
+            scores.get(metric)
+    inputs = [name for name in (model, config) if name is not None]
+    check_outputs((wanted.out, wanted.plan_out, wanted.report, wanted.depfile), inputs)
+    loaded = load(model, wanted.shape)
+    loaded.check_target(wanted.out)
+    return loaded
+
+
+def _write(loaded: Loaded, result: Result, wanted: Settings, config: str | None) -> None:
+    from ._files import Outputs, depfile
+    from ._html import to_html
+    from ._models import save, sources
+
+    assert wanted.out is not None
+    with Outputs() as outputs:
+        if wanted.plan_out is not None:
+            outputs.text(wanted.plan_out, result.plan.to_json())
+        if wanted.report is not None:
+            forms = {".json": result.report.to_json, ".md": result.report.to_markdown}
+            form = forms.get(Path(wanted.report).suffix, lambda: to_html(result.report))
+            outputs.text(wanted.report, form())
+        save(loaded, result.model, outputs.path(wanted.out))
+        if wanted.depfile is not None:
+            needs = (*sources(loaded), *((config,) if config else ()))
+            outputs.text(wanted.depfile, depfile(wanted.out, needs))
+
+
+def _show(face: Face, result: Result, out: str | None) -> None:
+    report = result.report
+    face.show(table(out or "nothing was written", ("", ">before", ">after", ">kept"), report.summary()))
+    if face.verbosity > 0:
+        rows = ((row.name, row.size, row.kept, "; ".join(row.pins)) for row in report.groups)
+        face.show(table("groups", ("group", ">channels", ">kept", "pinned"), rows))
+    changes = ", ".join(f"{name} {change:.3g}" for name, change in sorted(report.changes.items()))
+    face.show(
+        f"score: {report.score}" + (f" (output change of each candidate: {changes})" if changes else "")
+    )
+    if report.proof is not None:
+        face.show(f"proof: {report.proof}")
+    if report.host is not None:
+        face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")

@@ -1,0 +1,46 @@
+"""Findings as SARIF 2.1.0, the form that code hosts show at a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+
+if TYPE_CHECKING:
+    from ._check import Finding
+
+_RULES = {
+    "proof": "The pruned model computes what the original computes without the cut channels.",
+    "budget": "The pruned model costs no more than the budget of its plan.",
+    "widths": "Every parameter has the shape that the plan leaves.",
+    "grain": "Channel counts are multiples of what the engine rewards.",
+    "speed": "The pruned model is not slower than the original.",
+}
+
+
+def to_sarif(artifact: str, findings: Sequence[Finding]) -> str:
+    """One run with one result for each failure; the model or layer is a logical location."""
+    uri = artifact if not Path(artifact).is_absolute() else Path(artifact).name
+    rules = [{"id": name, "shortDescription": {"text": text}} for name, text in _RULES.items()]
+    driver = {"name": "prunepass", "version": __version__, "rules": rules}
+    results = [_result(uri, finding) for finding in findings if not finding.holds]
+    run = {"tool": {"driver": driver}, "results": results}
+    schema = "https://json.schemastore.org/sarif-2.1.0.json"
+    return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=1, sort_keys=True) + "\n"
+
+
+def _result(uri: str, finding: Finding) -> dict[str, Any]:
+    place = {
+        "physicalLocation": {"artifactLocation": {"uri": uri.replace("\\", "/")}},
+        "logicalLocations": [{"fullyQualifiedName": finding.where or uri, "kind": "module"}],
+    }
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": list(_RULES).index(finding.rule),
+        "level": "error",
+        "message": {"text": finding.text},
+        "locations": [place],
+    }

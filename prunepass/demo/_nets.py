@@ -1,0 +1,72 @@
+"""What the demonstrations say of each network, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..measure import Measurement
+
+# The 97.5 % point of the normal law: intervals hold in 95 of 100 cases.
+_Z = 1.959964
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``hits`` of ``count`` independent trials."""
+
+    hits: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's score interval at 95 % (E. B. Wilson, JASA 22, 1927)."""
+        spread = _Z * sqrt(self.value * (1 - self.value) / self.count + (_Z / (2 * self.count)) ** 2)
+        middle, scale = self.value + _Z * _Z / (2 * self.count), 1 + _Z * _Z / self.count
+        return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{100 * self.value:.1f} % ({100 * low:.0f}-{100 * high:.0f})"
+
+
+@dataclass(frozen=True)
+class Net:
+    """One network of a demonstration.
+
+    Attributes:
+        model: in a form that an engine builds.
+        macs: share of the original's multiply-accumulates.
+        shares: what was counted, by name of the column.
+        speed: measured against the original in the same run; None before.
+        note: proof or score, for the table.
+    """
+
+    name: str
+    model: Any
+    macs: float
+    shares: dict[str, Share]
+    speed: Measurement | None = None
+    note: str = ""
+
+
+def net_table(title: str, nets: Sequence[Net]) -> Table:
+    """One row a network, the original first."""
+    from ..cli._face import table
+
+    columns = ["network", ">MACs", ">faster", ">ms", *(f">{name}" for name in nets[0].shares), "note"]
+    rows = []
+    for net in nets:
+        speed = net.speed
+        timed = (f"{speed.faster('cpu').median:.2f}x", f"{speed.cpu.median:.2f}") if speed else ("-", "-")
+        rows.append([net.name, f"{net.macs:.2f}", *timed, *map(str, net.shares.values()), net.note])
+    return table(title, columns, rows)

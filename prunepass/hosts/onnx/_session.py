@@ -1,0 +1,124 @@
+"""An ONNX model open for work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from ...ir import Array, Graph, UnsupportedError
+from ._capture import capture
+from ._inputs import model_inputs
+from ._load import as_given, is_graphsurgeon, load
+from ._replay import replay
+from ._run import run
+
+
+@dataclass(frozen=True)
+class OnnxSession:
+    """See :class:`prunepass.hosts.Session`.
+
+    Attributes:
+        source: what the user gave; results come back in its form, a path gives an ``onnx_ir.Model``.
+        model: the checked model.
+        examples: the user's example arrays by input name, where they are arrays.
+    """
+
+    source: Any
+    model: ir.Model
+    graph: Graph
+    examples: Mapping[str, Array] | None
+    form: str = "onnx"
+
+    def replay(self, before: Graph, after: Graph, *, inplace: bool) -> Any:
+        """The model changed as ``before`` became ``after``; a file is never changed, whatever ``inplace``."""
+        own = inplace and self.source is self.model
+        result = replay(self.model, before, after, inplace=own)
+        if own or not inplace:
+            return as_given(self.source, result)
+        return _moved_into(self.source, result)
+
+    def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
+        """``before`` with everything pinned that the node of ``mismatch`` reads and makes."""
+        place = str(mismatch.where or "")
+        node = next((node for node in before.nodes if str(node.origin) == place), None)
+        if node is None:
+            return before
+        names = dict.fromkeys(name for name in (*node.inputs, *node.outputs) if name is not None)
+        pins = tuple(
+            (name, axis, f"{node.name}: {mismatch.what}")
+            for name in names
+            for axis in range(len(before.tensor(name).shape))
+        )
+        held = {(name, axis) for name, axis, _ in before.pins}
+        new = tuple(pin for pin in pins if pin[:2] not in held)
+        return replace(before, pins=(*before.pins, *new)) if new else before
+
+    def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
+        """Outputs of ``model`` in its own precision, in order."""
+        opened = model if isinstance(model, ir.Model) else ir.from_proto(_proto(model))
+        made = run(opened, feeds)
+        return [made[name] for name in self.graph.outputs]
+
+    def feeds(self) -> Mapping[str, Array] | None:
+        """The example inputs that the user gave as arrays."""
+        return self.examples
+
+
+def open_session(model: Any, example_inputs: Any = None) -> OnnxSession:
+    """Open, check and capture an ONNX model.
+
+    Args:
+        model: path, ``onnx.ModelProto``, ``onnx_ir.Model`` or ``onnx_graphsurgeon.Graph``.
+        example_inputs: arrays or shapes, by input name, in order, or one alone.
+
+    Raises:
+        UsageError, ModelError: see :func:`load` and :func:`capture`.
+    """
+    opened = load(model)
+    graph = capture(opened, example_inputs)
+    return OnnxSession(model, opened, graph, _arrays(opened, example_inputs))
+
+
+def _arrays(model: ir.Model, given: Any) -> Mapping[str, Array] | None:
+    """Example data by input name; None where an example is only a shape."""
+    if given is None:
+        return None
+    names = [str(value.name) for value in model_inputs(model)]
+    if isinstance(given, Mapping):
+        items: Mapping[str, Any] = given
+    elif hasattr(given, "shape"):
+        items = {names[0]: given}
+    else:
+        items = dict(zip(names, given, strict=False)) if isinstance(given, Sequence) else {}
+    whole = len(items) == len(names) and all(hasattr(example, "shape") for example in items.values())
+    return {name: np.asarray(example) for name, example in items.items()} if whole else None
+
+
+def _proto(model: Any) -> onnx.ModelProto:
+    if is_graphsurgeon(model):
+        import onnx_graphsurgeon
+
+        model = onnx_graphsurgeon.export_onnx(model)
+    assert isinstance(model, onnx.ModelProto)
+    return model
+
+
+def _moved_into(source: Any, result: ir.Model) -> Any:
+    """``source`` itself, holding what ``result`` holds."""
+    given = as_given(source, result)
+    if isinstance(source, onnx.ModelProto):
+        source.CopyFrom(given)
+        return source
+    if isinstance(source, ir.Model):
+        source.graph = result.graph
+        source.functions.clear()
+        return source
+    if is_graphsurgeon(source):
+        source.nodes, source.inputs, source.outputs = given.nodes, given.inputs, given.outputs
+        return source
+    return given

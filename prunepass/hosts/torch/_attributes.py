@@ -1,0 +1,151 @@
+"""Sizes that the user's own modules keep as attributes, and what they become after a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from ...ir import Origin
+from ._layers import sources_for
+from ._mismatch import ReplayMismatch
+from ._sizes import Change, Facts, Size
+from ._statement import attributes_at, attributes_read
+
+Update = tuple[nn.Module, str, Any]
+_INTERNAL = frozenset(vars(nn.Module()))
+_Wanted = dict[Size, str]
+
+
+def own_updates(model: nn.Module, facts: Facts) -> list[Update]:
+    """Attributes of modules outside torch.nn's table that follow the sizes of their operations.
+
+    A number that stands in the call as ``self.name`` names its attribute; otherwise every attribute that
+    equals the old size follows, when all changed operations of the module agree on one new size. What the
+    module itself does not keep is looked for in the modules around it.
+
+    Raises:
+        ReplayMismatch: two operations want one attribute to become different sizes.
+    """
+    updates: list[Update] = []
+    for path in facts.nodes:
+        module = model.get_submodule(path)
+        if sources_for(type(module)) and type(module).__module__.startswith("torch.nn."):
+            continue
+        wish = _Wish(module, path)
+        rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
+        updates += wish.updates(strict=True)
+        updates += _shape_updates(wish, facts)
+        updates += _from_around(model, path, rest)
+    return updates
+
+
+def size_attributes(module: nn.Module) -> dict[str, Size]:
+    """Whole numbers and rows of them that ``module`` keeps and that its methods read; lists as tuples."""
+    read = attributes_read(type(module))
+    found: dict[str, Size] = {}
+    for name, value in vars(module).items():
+        if name in _INTERNAL or (read is not None and name not in read):
+            continue
+        if _is_size(value):
+            found[name] = value
+        elif isinstance(value, (tuple, list)) and value and all(_is_size(item) for item in value):
+            found[name] = tuple(value)
+    return found
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass
+class _Wish:
+    """What the operations of one module want its attributes to become, and at which line."""
+
+    module: nn.Module
+    path: str
+    named: dict[str, _Wanted] = field(default_factory=dict)
+    loose: dict[int, _Wanted] = field(default_factory=dict)
+    rows: dict[tuple[int, ...], _Wanted] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.attributes = size_attributes(self.module)
+
+    def hear(self, change: Change) -> bool:
+        """Take note of ``change``; whether attributes of this module account for all of it."""
+        entries, line = change.entries(), change.node.origin.line
+        names = attributes_at(type(self.module), line, len(entries))
+        known = set(self.attributes.values())
+        settled = True
+        for name, (old, new) in zip(names, entries, strict=True):
+            if name and self.attributes.get(name) == old:
+                self.named.setdefault(name, {})[new] = line
+            elif old != new:
+                self.loose.setdefault(old, {})[new] = line
+                settled = settled and old in known
+        if isinstance(change.old, tuple) and isinstance(change.new, tuple) and change.old != change.new:
+            self.rows.setdefault(change.old, {})[change.new] = line
+        return settled
+
+    def updates(self, *, strict: bool) -> Iterator[Update]:
+        """The attributes that change; a contradiction is an error where ``strict``, else they stay."""
+        for name, value in self.attributes.items():
+            wanted = self._wanted(name, value)
+            if len(wanted) > 1 and strict:
+                raise self._contradiction(name, wanted)
+            if len(wanted) == 1:
+                yield from self.set(name, next(iter(wanted)))
+
+    def set(self, name: str, new: Size) -> Iterator[Update]:
+        """The update of one attribute, in its own type."""
+        if new != self.attributes[name]:
+            current = getattr(self.module, name)
+            yield self.module, name, type(current)(new) if isinstance(current, list) else new
+
+    def _wanted(self, name: str, value: Size) -> _Wanted:
+        if name in self.named:
+            return self.named[name]
+        return self.loose.get(value, {}) if isinstance(value, int) else self._row(value)
+
+    def _row(self, value: tuple[int, ...]) -> _Wanted:
+        """New values of a row of numbers that stands, whole, somewhere in a row that changes."""
+        found: _Wanted = {}
+        for old, news in self.rows.items():
+            for at in range(len(old) - len(value) + 1):
+                if len(value) > 1 and old[at : at + len(value)] == value:
+                    moved = {new[at : at + len(value)]: line for new, line in news.items() if isinstance(new, tuple)}
+                    found.update((new, line) for new, line in moved.items() if new != value)
+        return found
+
+    def _contradiction(self, name: str, wanted: Mapping[Size, str]) -> ReplayMismatch:
+        kind, places = type(self.module).__name__, " and ".join(f"{new} at {line}" for new, line in wanted.items())
+        return ReplayMismatch(
+            f"attribute '{name}' of {kind} is {self.attributes[name]} and would have to become {places}",
+            where=Origin(self.path, next(iter(wanted.values()))),
+        )
+
+
+def _from_around(model: nn.Module, path: str, changes: Sequence[Change]) -> Iterator[Update]:
+    """A size that a module around hands down: the nearest one that keeps it and reads it in a method."""
+    while path and changes:
+        path = path.rpartition(".")[0]
+        wish = _Wish(model.get_submodule(path), path)
+        changes = [change for change in changes if not wish.hear(change)]
+        yield from wish.updates(strict=False)
+
+
+def _shape_updates(wish: _Wish, facts: Facts) -> Iterator[Update]:
+    """Attributes that equal the size of axes which all change alike, where no operation named them."""
+    moved: dict[int, set[int]] = {}
+    for old, new in facts.shape_pairs(wish.path):
+        for one, other in zip(old, new, strict=True):
+            moved.setdefault(one, set()).add(other)
+    heard = {*wish.named, *(name for name, value in wish.attributes.items() if value in wish.loose)}
+    for name, value in wish.attributes.items():
+        numbers = (value,) if isinstance(value, int) else value
+        news = [moved.get(number, {number}) for number in numbers]
+        if name not in heard and all(len(new) == 1 for new in news):
+            row = tuple(next(iter(new)) for new in news)
+            yield from wish.set(name, row[0] if isinstance(value, int) else row)

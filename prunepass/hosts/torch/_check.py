@@ -1,0 +1,88 @@
+"""Whether the host's model, captured again, is the cut graph; if not, where in the user's source and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+
+from ...ir import Graph, Node, PrunepassError
+from ._capture import capture
+from ._export import export
+from ._mismatch import Difference, ReplayMismatch, first_difference
+from ._remedies import literal_sizes, place_of, remedies
+from ._source import Frame, frames_of, innermost_frame
+
+
+def check_model(model: Any, example_inputs: Any, before: Graph, after: Graph) -> None:
+    """Capture ``model`` again and compare it with ``after``.
+
+    Raises:
+        ReplayMismatch: it computes something else, or fails; with remedies for the next plan.
+    """
+    try:
+        module = export(model, example_inputs)
+    except PrunepassError as error:
+        raise _failure(error, before, after) from error
+    check_module(module, before, after)
+
+
+def check_module(module: fx.GraphModule, before: Graph, after: Graph) -> None:
+    """Compare an exported module with ``after``; raises as :func:`check_model`."""
+    found = first_difference(after, capture(module))
+    if found is not None:
+        raise _mismatch(found, module, before, after)
+
+
+def _mismatch(found: Difference, module: fx.GraphModule, before: Graph, after: Graph) -> ReplayMismatch:
+    node = next((node for node in before.nodes if node.name == found.node.name), found.node)
+    frame = _frame(module, node)
+    place = place_of(before, after, node, frame) if node in before.nodes else None
+    return ReplayMismatch(
+        f"{found.what}{_explained(found, before, node, frame)}",
+        node=node.name,
+        where=node.origin,
+        remedies=remedies(place, found) if place else (),
+    )
+
+
+def _frame(module: fx.GraphModule, node: Node) -> Frame | None:
+    """The user's line behind a neutral node, with its whole path."""
+    for other in module.graph.nodes:
+        frame = innermost_frame(other.meta.get("stack_trace"))
+        if frame is not None and str(frame) == node.origin.line:
+            return frame
+    return None
+
+
+def _explained(found: Difference, before: Graph, node: Node, frame: Frame | None) -> str:
+    """Which numbers stayed as they were, and whether the source line writes them out."""
+    old, want, got = (_row(value) for value in (node.attrs.get(found.attr), found.want, found.got))
+    if frame is None or not len(old) == len(want) == len(got):
+        return ""
+    stale = [a for a, b, c in zip(old, want, got, strict=True) if a == c != b]
+    if not stale:
+        return ""
+    if set(stale) & set(literal_sizes(before, node, frame)):
+        return f"; size {stale[0]} is a literal at {frame}"
+    return f"; {stale[0]} does not follow the cut at {frame}"
+
+
+def _row(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _failure(error: PrunepassError, before: Graph, after: Graph) -> ReplayMismatch:
+    """The user's own ``forward`` raised: the lines that it passed through tell the nodes."""
+    what = f"the cut model's own code fails: {error.what.rpartition('inputs: ')[2]}"
+    for frame in frames_of(error.__cause__ or error):
+        nodes = [node for node in before.nodes if node.origin.line == str(frame)]
+        if nodes:
+            node = next((node for node in nodes if _moves(before, after, node)), nodes[0])
+            place = place_of(before, after, node, frame)
+            return ReplayMismatch(what, node=node.name, where=node.origin, remedies=remedies(place))
+    return ReplayMismatch(what, where=error.where)
+
+
+def _moves(before: Graph, after: Graph, node: Node) -> bool:
+    return any(before.values[name].shape != after.values[name].shape for name in node.outputs if name)

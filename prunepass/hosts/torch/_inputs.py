@@ -1,0 +1,138 @@
+"""Example inputs in the forms that users write them, and running a model on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+from ...ir import Array, UsageError
+
+_WIDENED = {torch.bfloat16, torch.float16}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Arguments of one call of ``forward``."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] | None = None
+
+    def named(self) -> dict[str, Any]:
+        return dict(self.kwargs or {})
+
+
+def inputs_of(example_inputs: Any) -> Inputs:
+    """A tensor, a tuple or list of arguments, a dict of keyword arguments, or ``(args, kwargs)``.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if isinstance(example_inputs, Inputs):
+        return example_inputs
+    if example_inputs is None:
+        raise UsageError(
+            "a torch model is captured by running it and needs example inputs",
+            advice="give a tensor, a tuple of arguments, a dict of keyword arguments, or (args, kwargs)",
+        )
+    if isinstance(example_inputs, Mapping):
+        return Inputs((), dict(example_inputs))
+    if isinstance(example_inputs, (tuple, list)):
+        if len(example_inputs) == 2 and isinstance(example_inputs[0], (tuple, list)):
+            args, kwargs = example_inputs
+            if isinstance(kwargs, Mapping):
+                return Inputs(tuple(args), dict(kwargs))
+        return Inputs(tuple(example_inputs))
+    return Inputs((example_inputs,))
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """The data of ``tensor``; types that numpy lacks, and half precision, as float32."""
+    plain = tensor.detach().cpu()
+    result: Array = (plain.float() if plain.dtype in _WIDENED else plain).numpy()
+    return result
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+@contextmanager
+def evaluation_mode(model: Any) -> Iterator[None]:
+    """Every module in evaluation mode, the user's flags back afterwards.
+
+    The flags are set one by one: ``eval`` may be overridden, and exported modules refuse it.
+    """
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    flags = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, flag in zip(modules, flags, strict=True):
+            module.training = flag
+
+
+def run(model: Any, example_inputs: Any) -> list[Array]:
+    """All tensor outputs of ``model`` in order, in its own precision, in evaluation mode without gradients."""
+    inputs = inputs_of(example_inputs)
+    module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
+    with evaluation_mode(module), torch.no_grad():
+        made = module(*inputs.args, **inputs.named())
+    return [to_numpy(leaf) for leaf in pytree.tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+
+
+def input_leaves(gm: fx.GraphModule, example_inputs: Any) -> dict[str, Any]:
+    """Placeholder name -> leaf of the example inputs, in the order in which ``gm`` takes them.
+
+    Raises:
+        UsageError: their number or keywords are not those that the model was captured with.
+    """
+    inputs = inputs_of(example_inputs)
+    named, order = inputs.named(), _keywords(gm)
+    if set(named) != set(order):
+        raise UsageError(
+            f"the model was captured with the keyword arguments {list(order)}, these are {list(named)}",
+            advice="give the same arguments as for the capture",
+        )
+    leaves = pytree.tree_leaves((inputs.args, {name: named[name] for name in order}))
+    names = [node.name for node in gm.graph.nodes if node.op == "placeholder"]
+    if len(names) != len(leaves):
+        raise UsageError(f"the model takes {len(names)} inputs, these are {len(leaves)}")
+    return dict(zip(names, leaves, strict=True))
+
+
+def _keywords(gm: fx.GraphModule) -> tuple[str, ...]:
+    """Keyword arguments that ``gm`` was captured with, in its own order."""
+    spec = getattr(gm, "_in_spec", None)
+    context = spec.children()[1].context if spec is not None else None
+    return tuple(context or ())
+
+
+def feeds(gm: fx.GraphModule, example_inputs: Any) -> dict[str, Array]:
+    """The example inputs as arrays by input name of the captured graph."""
+    leaves = input_leaves(gm, example_inputs)
+    return {name: to_numpy(leaf) for name, leaf in leaves.items() if isinstance(leaf, torch.Tensor)}
+
+
+def refilled(gm: fx.GraphModule, example_inputs: Any, arrays: Mapping[str, Array]) -> Inputs:
+    """The example inputs with ``arrays`` in place of the tensors of these names, each in its own dtype."""
+    inputs = inputs_of(example_inputs)
+    ordered = {name: inputs.named()[name] for name in _keywords(gm)}
+    leaves = input_leaves(gm, inputs)
+    _, spec = pytree.tree_flatten((inputs.args, ordered))
+    filled = [_typed(leaf, arrays[name]) if name in arrays else leaf for name, leaf in leaves.items()]
+    args, kwargs = pytree.tree_unflatten(filled, spec)
+    return Inputs(args, kwargs)
+
+
+def _typed(leaf: Any, array: Array) -> Any:
+    made = torch.from_numpy(np.ascontiguousarray(array))
+    return made.to(dtype=leaf.dtype, device=leaf.device) if isinstance(leaf, torch.Tensor) else made

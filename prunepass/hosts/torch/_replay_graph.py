@@ -1,0 +1,129 @@
+"""Replay onto the captured graph: an fx.GraphModule with smaller tensors and size arguments that fit."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from ...ir import Graph, Param
+from ._capture import tensors_of
+from ._check import check_module
+from ._replay_module import resized
+from ._rewrite import rewrite
+
+
+def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphModule:
+    """A copy of ``gm`` that computes ``after``; it shares no tensor with ``gm`` and can be trained.
+
+    The result is captured again and must be ``after``, node by node.
+
+    Args:
+        gm: the exported module that ``before`` was captured from.
+
+    Raises:
+        ReplayMismatch: the result is something else.
+        UnsupportedError: a size cannot be written in torch's own operator.
+    """
+    result = _copied(gm)
+    _write_tensors(result, before, after)
+    neutral = {node.name: node for node in after.nodes}
+    for node in list(result.graph.nodes):
+        if node.op == "call_function" and node.name in neutral:
+            wanted = neutral[node.name]
+            shapes = tuple(None if name is None else after.tensor(name).shape for name in wanted.inputs)
+            if wanted.op != "foreign":
+                rewrite(node, wanted, shapes)
+        elif node.name in after.params and after.params[node.name].source is not before.params[node.name].source:
+            _write_constant(result, node, after.params[node.name])
+    result.graph.lint()
+    result.recompile()
+    _refresh(result)
+    check_module(result, before, after)
+    return result
+
+
+def _copied(gm: fx.GraphModule) -> fx.GraphModule:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = fx.GraphModule(gm, copy.deepcopy(gm.graph), type(gm).__name__)
+    stored = gm.state_dict().keys()
+    copies: dict[int, torch.Tensor] = {}
+    for name, tensor in tensors_of(result):
+        _assign(result, name, copies.setdefault(id(tensor), _cloned(tensor)), persistent=name in stored)
+    return result
+
+
+def _cloned(tensor: torch.Tensor) -> torch.Tensor:
+    new = tensor.detach().clone()
+    return nn.Parameter(new, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else new
+
+
+def _assign(module: nn.Module, name: str, tensor: torch.Tensor, *, persistent: bool = True) -> None:
+    """Put ``tensor`` at ``name``, as the same kind of state as before."""
+    path, _, leaf = name.rpartition(".")
+    owner = module.get_submodule(path)
+    if isinstance(tensor, nn.Parameter):
+        setattr(owner, leaf, tensor)
+    else:
+        if leaf in vars(owner):
+            delattr(owner, leaf)
+        owner.register_buffer(leaf, tensor, persistent=persistent)
+
+
+def _write_tensors(result: fx.GraphModule, before: Graph, after: Graph) -> None:
+    named = tensors_of(result)
+    stored = result.state_dict().keys()
+    first = dict(named)
+    new = {
+        id(first[name]): resized(first[name], param)
+        for name, param in after.params.items()
+        if name in first and param.source is not before.params[name].source
+    }
+    for name, tensor in named:
+        if id(tensor) in new:
+            _assign(result, name, new[id(tensor)], persistent=name in stored)
+
+
+def _write_constant(result: fx.GraphModule, node: fx.Node, param: Param) -> None:
+    """Replace a node that computed a constant by its cut value."""
+    old = node.meta["val"]
+    name = f"_cut_{node.name}"
+    tensor = torch.from_numpy(param.read().copy()).to(dtype=old.dtype, device=old.device)
+    result.register_buffer(name, tensor, persistent=False)
+    with result.graph.inserting_before(node):
+        read = result.graph.get_attr(name)
+    read.meta.update(node.meta)
+    node.replace_all_uses_with(read)
+    result.graph.erase_node(node)
+
+
+class _Shapes(fx.Interpreter):
+    """Runs the graph on fake tensors and notes what every node makes."""
+
+    def __init__(self, module: fx.GraphModule, mode: Any) -> None:
+        super().__init__(module)
+        self._mode = mode
+
+    def run_node(self, n: fx.Node) -> Any:
+        with self._mode:
+            made = super().run_node(n)
+        if n.op == "get_attr" and isinstance(made, torch.Tensor):
+            made = self._mode.from_tensor(made)
+        if n.op != "output" and (n.op != "get_attr" or isinstance(made, torch.Tensor)):
+            n.meta["val"] = made
+            n.meta.pop("tensor_meta", None)
+        return made
+
+
+def _refresh(result: fx.GraphModule) -> None:
+    """New shapes on every node, symbolic sizes included."""
+    given = [node.meta.get("val") for node in result.graph.nodes if node.op == "placeholder"]
+    modes = [value.fake_mode for value in given if hasattr(value, "fake_mode")]
+    if modes:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            _Shapes(result, modes[0]).run(*given, enable_io_processing=False)

@@ -1,0 +1,100 @@
+"""Replay onto the user's own module: same class, same names, smaller tensors."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...ir import Array, Graph, Param, UnsupportedError
+from ._attributes import Update, own_updates
+from ._capture import tensors_of
+from ._check import check_model
+from ._sizes import Facts, layer_sizes
+
+
+def replay_module(
+    model: nn.Module, before: Graph, after: Graph, example_inputs: Any, *, inplace: bool = False
+) -> nn.Module:
+    """Write the tensors that changed from ``before`` to ``after`` and let sizes kept as attributes follow.
+
+    The result is captured again and must be ``after``, node by node. Shared tensors stay shared, parameters
+    keep ``requires_grad`` and lose their gradients, all other state stays.
+
+    Args:
+        model: the module that ``before`` was captured from.
+        inplace: change ``model`` itself; if any step fails it is as it was.
+
+    Raises:
+        ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
+        UnsupportedError: the module cannot be copied.
+    """
+    target = model if inplace else _copied(model)
+    done: list[Update] = []
+    try:
+        facts = Facts(before, after)
+        layers = layer_sizes(target, facts)
+        _set(own_updates(target, facts), done)
+        _set(_tensor_updates(target, before, after), done)
+        # One after the other: a size may be derived from another one.
+        for layer in layers:
+            update = layer.follow()
+            _set([update] if update else [], done)
+        check_model(target, example_inputs, before, after)
+    except BaseException:
+        for owner, name, value in reversed(done):
+            setattr(owner, name, value)
+        raise
+    return target
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return copy.deepcopy(model)
+    except Exception as error:  # whatever a user's object raises when it is copied
+        raise UnsupportedError(
+            f"the module cannot be copied: {type(error).__name__}: {error}",
+            advice="use inplace=True, which restores the module if anything fails",
+        ) from error
+
+
+def _set(updates: Iterable[Update], done: list[Update]) -> None:
+    """Set attributes and note what they were."""
+    for owner, name, value in updates:
+        done.append((owner, name, getattr(owner, name)))
+        setattr(owner, name, value)
+
+
+def _tensor_updates(model: nn.Module, before: Graph, after: Graph) -> list[Update]:
+    """New tensors for every place where a changed param of ``model`` goes by some name."""
+    named = tensors_of(model)
+    first = dict(named)
+    new: dict[int, torch.Tensor] = {}
+    for name, param in after.params.items():
+        if param.source is not before.params[name].source and name in first:
+            new[id(first[name])] = resized(first[name], param)
+    updates: list[Update] = []
+    for name, tensor in named:
+        if id(tensor) in new:
+            path, _, leaf = name.rpartition(".")
+            updates.append((model.get_submodule(path), leaf, new[id(tensor)]))
+    return updates
+
+
+def resized(old: torch.Tensor, param: Param) -> torch.Tensor:
+    """A tensor of the same kind as ``old`` with the data of ``param``."""
+    data: Array = np.array(param.read(), order="C")
+    new = torch.from_numpy(data).to(dtype=old.dtype, device=old.device)
+    if old.dim() == 4 and not old.is_contiguous() and old.is_contiguous(memory_format=torch.channels_last):
+        new = new.contiguous(memory_format=torch.channels_last)
+    if isinstance(old, nn.Parameter):
+        new = nn.Parameter(new, requires_grad=old.requires_grad)
+        vars(new).update(vars(old))
+    return new

@@ -1,0 +1,65 @@
+"""One torch model open for work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import fx, nn
+from torch.export import ExportedProgram
+
+from ...ir import Array, Graph, UnsupportedError
+from ._capture import capture_outputs
+from ._export import export
+from ._inputs import feeds, refilled, run
+from ._remedies import constrain
+from ._replay_graph import replay_graph
+from ._replay_module import replay_module
+
+
+class TorchSession:
+    """A captured torch model and what can be done with it.
+
+    Attributes:
+        graph: the model as captured.
+        form: ``module`` or ``graph``: what replay gives back. What is no plain module becomes a graph.
+    """
+
+    def __init__(self, model: Any, example_inputs: Any, form: str) -> None:
+        self._model = model
+        given = example_inputs if example_inputs is not None else _own_inputs(model)
+        self._inputs = given
+        self._module = export(model, given)
+        is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
+        self.form = "graph" if is_graph else form
+        self.graph, self._outputs = capture_outputs(self._module, form=self.form)
+
+    def replay(self, before: Graph, after: Graph, *, inplace: bool = False) -> nn.Module:
+        """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
+        if self.form == "graph":
+            return replay_graph(self._module, before, after)
+        return replay_module(self._model, before, after, self._inputs, inplace=inplace)
+
+    def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
+        """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""
+        return constrain(before, mismatch)
+
+    def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
+        """Outputs of ``model`` in its own precision, in the order of ``graph.outputs``."""
+        made = run(model, refilled(self._module, self._inputs, feeds))
+        named = dict(zip(self._outputs, made, strict=True))
+        return [named[name] for name in self.graph.outputs]
+
+    def feeds(self) -> Mapping[str, Array] | None:
+        """The example inputs by input name, None where there are none."""
+        return None if self._inputs is None else feeds(self._module, self._inputs)
+
+
+def _own_inputs(model: Any) -> Any:
+    """The inputs that an exported program remembers."""
+    return model.example_inputs if isinstance(model, ExportedProgram) else None
+
+
+def open_session(model: Any, example_inputs: Any = None, *, form: str = "module") -> TorchSession:
+    """Capture a torch model; raises as :func:`export`."""
+    return TorchSession(model, example_inputs, form)

@@ -1,0 +1,108 @@
+"""What the user's own source says: which attributes a class reads, and what stands in a call."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import textwrap
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from torch import nn
+
+Item = str | int | None
+"""One argument: the attribute of ``self`` that it names, the number that it is, or anything else."""
+
+
+@cache
+def attributes_read(kind: type) -> frozenset[str] | None:
+    """Attributes that methods other than ``__init__`` mention; None where the source cannot be read."""
+    found: set[str] = set()
+    for base in _own_bases(kind):
+        tree = _class_tree(base)
+        if tree is None:
+            return None
+        for method in ast.walk(tree):
+            if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef)) and method.name != "__init__":
+                found.update(node.attr for node in ast.walk(method) if isinstance(node, ast.Attribute))
+    return frozenset(found)
+
+
+def _own_bases(kind: type) -> list[type]:
+    return [base for base in kind.__mro__ if base not in (nn.Module, object)]
+
+
+@cache
+def _class_tree(kind: type) -> ast.AST | None:
+    """The source of one class with the line numbers of its file."""
+    try:
+        lines, start = inspect.getsourcelines(kind)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    return ast.increment_lineno(tree, start - 1)
+
+
+def attributes_at(kind: type, line: str, count: int) -> tuple[str, ...]:
+    """For a call with ``count`` numbers at ``file.py:12``, the attribute of ``self`` behind each of them.
+
+    Returns:
+        ``count`` names, empty where a number is anything else; all empty where the line is not in the
+        class itself, or where two calls of that line disagree.
+    """
+    name, _, number = line.rpartition(":")
+    for base in _own_bases(kind):
+        tree = _class_tree(base)
+        if tree is not None and number.isdigit() and Path(inspect.getsourcefile(base) or "").name == name:
+            row = _agreed(tree, int(number), count)
+            if any(isinstance(item, str) for item in row):
+                return tuple(item if isinstance(item, str) else "" for item in row)
+    return ("",) * count
+
+
+def numbers_at(file: str, line: int, count: int) -> tuple[int | None, ...]:
+    """For a call with ``count`` numbers at that line of a file, those that are written out."""
+    tree = _file_tree(file)
+    row = (None,) * count if tree is None else _agreed(tree, line, count)
+    return tuple(item if isinstance(item, int) else None for item in row)
+
+
+@cache
+def _file_tree(file: str) -> ast.AST | None:
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return None
+
+
+def _agreed(tree: ast.AST, line: int, count: int) -> tuple[Item, ...]:
+    rows = {row for row in _rows(tree, line, count) if any(item is not None for item in row)}
+    return rows.pop() if len(rows) == 1 else (None,) * count
+
+
+def _rows(tree: ast.AST, line: int, count: int) -> Iterator[tuple[Item, ...]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            for numbers in (node.args, *(a.elts for a in node.args if isinstance(a, (ast.Tuple, ast.List)))):
+                row = _row(numbers, count)
+                if row is not None:
+                    yield row
+
+
+def _row(numbers: list[ast.expr], count: int) -> tuple[Item, ...] | None:
+    """The arguments, aligned at the end where a starred one hides how many there are."""
+    starred = [i for i, item in enumerate(numbers) if isinstance(item, ast.Starred)]
+    tail = numbers[starred[-1] + 1 :] if starred else numbers
+    if len(tail) > count or (not starred and len(tail) != count):
+        return None
+    return (None,) * (count - len(tail)) + tuple(_item(item) for item in tail)
+
+
+def _item(item: ast.expr) -> Item:
+    if isinstance(item, ast.Constant) and isinstance(item.value, int) and not isinstance(item.value, bool):
+        return item.value
+    if isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self":
+        return item.attr
+    return None

@@ -1,0 +1,66 @@
+"""What a score is, and what scores have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from ...ir import Array, Atom, Dim, UsageError, positions
+from .._coupling import Coupling, Group
+
+Scores = dict[str, Array]
+NORMALIZE = ("none", "mean")
+
+
+class Score(Protocol):
+    """A frozen dataclass; its fields are its options.
+
+    A score may also have a method ``explain(coupling) -> dict[str, str]``: by group name, in which groups it
+    had to make do with less than it wants, and how.
+    """
+
+    name: ClassVar[str]
+
+    def __call__(self, coupling: Coupling) -> Scores:
+        """By name of each prunable group an array of shape ``(size,)``, finite float64, larger = keep."""
+        ...
+
+
+def explain(score: Score, coupling: Coupling) -> dict[str, str]:
+    """Groups that ``score`` could not judge as it wants, with the reason."""
+    method = getattr(score, "explain", None)
+    notes: dict[str, str] = {} if method is None else method(coupling)
+    return notes
+
+
+def prunable(coupling: Coupling) -> Iterator[tuple[Group, Atom]]:
+    """Prunable groups with their index spaces."""
+    for group in coupling.prunable:
+        if group.atom is not None:
+            yield group, group.atom
+
+
+def choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that an option does not have."""
+    if value not in allowed:
+        raise UsageError(f"option {option}={value} is not known", advice=f"there are {', '.join(allowed)}")
+
+
+def named(coupling: Coupling, found: Mapping[Atom, Array], normalize: str) -> Scores:
+    """Scores by group name; with ``mean`` each group's scores have the mean 1."""
+    scores = {group.name: found.get(atom, np.zeros(group.size)) for group, atom in prunable(coupling)}
+    if normalize == "none":
+        return scores
+    return {name: values / (float(values.mean()) or 1.0) for name, values in scores.items()}
+
+
+def per_index(array: Array, axis: int, dim: Dim, atom: Atom) -> Array:
+    """Sum of ``array`` over all places where each index of ``atom`` occurs along ``axis``, which is ``dim``."""
+    rest = tuple(other for other in range(array.ndim) if other != axis)
+    entries = array.sum(axis=rest)
+    total = np.zeros(atom.size)
+    for entry, index in positions(dim).get(atom, ()):
+        total += np.bincount(index, weights=entries[entry], minlength=atom.size)
+    return total
