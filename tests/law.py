@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from prunepass.ir import Array, Atom, Call, Index, Op, Rule, Space, atoms_of, sizes
+from prunepass.ir import Array, Atom, Call, Dim, Index, Op, Rule, Space, atoms_of, sizes
 from prunepass.ir._cutting import cut_run, gather, kept_of, masked_run
+
+Arrays = tuple[Array | None, ...]
 
 
 def call_for(op: Op, attrs: dict[str, Any], *arrays: Array | None) -> Call:
@@ -84,35 +86,47 @@ def check_cut(
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
-def check_dependence(
-    op: Op, call: Call, rule: Rule, arrays: tuple[Array | None, ...], rng: np.random.Generator
-) -> None:
-    """Perturb one index of an operand's axis: results may change only at indices that share it.
+def check_dependence(op: Op, call: Call, rule: Rule, arrays: Arrays, rng: np.random.Generator) -> None:
+    """Perturb one index of every atom of each float operand: results change only where they share it.
 
-    Where the perturbed atom is contracted, holds statistics or is pinned, every result may change.
+    What is summed over or holds statistics may change everything; what reaches no result, nothing.
     """
     space = solved(rule)
     before = op.run(call, arrays)
     mixing = {leaf for dim in (*rule.contracted, *rule.statistics) for leaf in atoms_of(space.norm(dim))}
-    for position, dims in enumerate(rule.operands):
-        array = arrays[position]
-        if dims is None or array is None or array.dtype.kind != "f":
-            continue
-        for axis, dim in enumerate(dims):
-            now = space.norm(dim)
-            for leaf in dict.fromkeys(atoms_of(now)):
-                if leaf in mixing:
-                    continue
-                index = int(rng.integers(leaf.size))
-                keep = {leaf: np.delete(np.arange(leaf.size), index)}
-                rest = kept_of((now,), space.norm, keep)[0]
-                moved = array.copy()
-                touched = np.setdiff1d(np.arange(now.size), rest)
-                moved[(slice(None),) * axis + (touched,)] += rng.uniform(0.5, 1.0)
-                after = op.run(call, (*arrays[:position], moved, *arrays[position + 1 :]))
-                reached = False
-                for old, new, made in zip(before, after, rule.results, strict=False):
-                    same = kept_of(made, space.norm, keep)
-                    reached |= any(part is not None for part in same)
-                    np.testing.assert_allclose(gather(new, same), gather(old, same), rtol=1e-12, atol=1e-12)
-                assert reached, f"atom of operand {position} axis {axis} reaches no result"
+    for position, axis, dim in _axes(rule, arrays):
+        for leaf in dict.fromkeys(atoms_of(space.norm(dim))):
+            if leaf in mixing:
+                continue
+            keep = {leaf: np.delete(np.arange(leaf.size), rng.integers(leaf.size))}
+            after = op.run(call, _moved(arrays, (position, axis), kept_of((dim,), space.norm, keep)[0]))
+            for old, new, made in zip(before, after, rule.results, strict=False):
+                index = kept_of(made, space.norm, keep)
+                np.testing.assert_allclose(gather(new, index), gather(old, index), rtol=1e-12, atol=1e-12)
+
+
+def _axes(rule: Rule, arrays: Arrays) -> Iterator[tuple[int, int, Dim]]:
+    for position, (dims, array) in enumerate(zip(rule.operands, arrays, strict=True)):
+        if dims is not None and array is not None and array.dtype.kind == "f":
+            yield from ((position, axis, dim) for axis, dim in enumerate(dims))
+
+
+def _moved(arrays: Arrays, place: tuple[int, int], rest: Array | None) -> Arrays:
+    """``arrays`` with everything changed that is not in ``rest`` along an axis of one of them."""
+    position, axis = place
+    array = arrays[position]
+    assert array is not None
+    assert rest is not None
+    moved = array + 0.75
+    index = (slice(None),) * axis + (rest,)
+    moved[index] = array[index]
+    return (*arrays[:position], moved, *arrays[position + 1 :])
+
+
+def occurrences(rule: Rule) -> dict[Atom, int]:
+    """How often each free atom occurs among all operands and results."""
+    space, found = solved(rule), dict[Atom, int]()
+    for dims in (*rule.operands, *rule.results):
+        for leaf in (leaf for dim in dims or () for leaf in atoms_of(space.norm(dim))):
+            found[leaf] = found.get(leaf, 0) + 1
+    return found

@@ -83,7 +83,7 @@ def _promises(original: Loaded, pruned: Loaded, plan: Plan) -> list[Finding]:
     plan.check(graph)
     graph = plan.constrain(graph)
     expected, found = cut(graph, plan), capture(pruned.model, pruned.inputs)
-    widths = _widths(expected, found)
+    widths = _widths(graph, expected, found)
     findings = [*widths, _budget(graph, expected if all(w.holds for w in widths) else found, plan)]
     if all(finding.holds for finding in widths):
         findings.insert(0, _proof(original, pruned, plan))
@@ -93,26 +93,30 @@ def _promises(original: Loaded, pruned: Loaded, plan: Plan) -> list[Finding]:
 def _proof(original: Loaded, pruned: Loaded, plan: Plan) -> Finding:
     from .._prune import verify
     from ..ir import VerificationError
+    from ._models import opened
 
     try:
-        return Finding("proof", True, str(verify(original.model, pruned.model, plan, original.inputs)))
+        return Finding("proof", True, str(verify(original.model, opened(pruned), plan, original.inputs)))
     except VerificationError as error:
         return Finding("proof", False, error.what, str(error.where or ""))
 
 
-def _widths(expected: Graph, found: Graph) -> list[Finding]:
-    """Params that do not have the shape the plan leaves; where some do not there is nothing to prove."""
-    wrong = []
+def _widths(graph: Graph, expected: Graph, found: Graph) -> list[Finding]:
+    """Groups whose params do not have the shape that the plan leaves; then there is nothing to prove."""
+    from ..passes import couple
+
     shared = [p for p in expected.params.values() if p.trained and p.name in found.params]
+    if not shared:
+        return [Finding("widths", False, "it shares no param with the model that the plan was made for")]
+    groups = {member.tensor: group.name for group in couple(graph).prunable for member in group.members}
+    wrong: dict[str, Finding] = {}
     for param in shared:
-        shape = found.params[param.name].shape
-        if shape != param.shape:
-            wrong.append(
-                Finding("widths", False, f"has shape {shape}, the plan leaves {param.shape}", param.name)
-            )
-    if not shared and any(param.trained for param in expected.params.values()):
-        wrong.append(Finding("widths", False, "it shares no param with the model that the plan was made for"))
-    return wrong or [Finding("widths", True, f"{len(shared)} params have the shapes that the plan leaves")]
+        shape, where = found.params[param.name].shape, groups.get(param.name, param.name)
+        if shape != param.shape and where not in wrong:
+            text = f"param '{param.name}' has shape {shape}, the plan leaves {param.shape}"
+            wrong[where] = Finding("widths", False, text, where)
+    holds = Finding("widths", True, f"{len(shared)} params have the shapes that the plan leaves")
+    return list(wrong.values()) or [holds]
 
 
 def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:

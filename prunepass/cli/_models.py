@@ -70,13 +70,20 @@ def load(name: str, shapes: Sequence[str] = ()) -> Loaded:
     return Loaded(name, "onnx", path, _onnx_inputs(sizes), (path,))
 
 
+def opened(loaded: Loaded) -> Any:
+    """The model itself where ``loaded`` holds its path."""
+    if loaded.host != "onnx":
+        return loaded.model
+    from ..hosts.onnx import load as load_onnx
+
+    return load_onnx(loaded.model)
+
+
 def sources(loaded: Loaded) -> tuple[Path, ...]:
     """Every file the model is read from, weights in files of their own included."""
     if loaded.host != "onnx":
         return loaded.files
-    from ..hosts.onnx import load as load_onnx
-
-    initializers = load_onnx(loaded.model).graph.initializers.values()
+    initializers = opened(loaded).graph.initializers.values()
     places = (getattr(value.const_value, "path", None) for value in initializers)
     return (*loaded.files, *dict.fromkeys(Path(place) for place in places if place is not None))
 

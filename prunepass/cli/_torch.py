@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +46,7 @@ def from_factory(name: str, sizes: Sizes) -> tuple[Any, Any, tuple[Path, ...]]:
         raise UsageError(
             "there are no example inputs", where=name, advice=f"{_ADVICE}; or give --shape 1,3,224,224"
         )
-    return model.eval(), inputs if isinstance(inputs, tuple) else (inputs,), _own_files(name, before)
+    return model.eval(), inputs, _own_files(name, before)
 
 
 def _import(name: str) -> Callable[[], Any]:
@@ -103,13 +104,27 @@ def _random(torch: Any, sizes: Sizes) -> tuple[Any, ...]:
 def to_file(model: Any, inputs: Any, path: Path) -> None:
     """Write a torch model as an exported program or as ONNX, without the paths of this machine's sources."""
     torch = _torch()
-    program = model if isinstance(model, torch.export.ExportedProgram) else torch.export.export(model, inputs)
+    with warnings.catch_warnings():
+        # torch's exporters warn of their own parts, which a user can do nothing about.
+        warnings.simplefilter("ignore")
+        _write(torch, model, inputs, path)
+
+
+def _write(torch: Any, model: Any, inputs: Any, path: Path) -> None:
+    program = model if isinstance(model, torch.export.ExportedProgram) else _exported(torch, model, inputs)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     if path.suffix == ".onnx":
         _to_onnx(torch, program, path)
     else:
         torch.export.save(program, path)
+
+
+def _exported(torch: Any, model: Any, inputs: Any) -> Any:
+    from ..hosts.torch._inputs import inputs_of
+
+    call = inputs_of(inputs)
+    return torch.export.export(model, call.args, call.named())
 
 
 def _to_onnx(torch: Any, program: Any, path: Path) -> None:

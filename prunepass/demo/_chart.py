@@ -61,20 +61,23 @@ def _speeds(draw: ImageDraw.ImageDraw, nets: Sequence[Net], left: int) -> None:
     ratios = [net.speed.faster("cpu") if net.speed else None for net in nets]
     axis = _Axis(left, 0.0, 1.15 * max([1.0, *(ratio.p90 for ratio in ratios if ratio)]))
     _heading(draw, left, "times as fast as the original (CPU time)")
+    _mark(draw, axis.at(1.0), len(nets))
     for row, ratio in enumerate(ratios):
         if ratio is None:
             continue
         top = _TOP + _ROW * row + 14
         colour = _FAST if ratio.median >= 1 else _SLOW
         draw.rectangle((left, top, axis.at(ratio.median), top + 28), fill=colour if row else _FAINT)
-        draw.text((axis.at(ratio.median) + 8, top + 3), f"{ratio.median:.2f}x", fill=_INK, font=_font(18))
-    _mark(draw, axis.at(1.0), len(nets))
+        x = axis.at(ratio.median) + 8
+        draw.rectangle((x - 2, top, x + 52, top + 28), fill=_PAPER)
+        draw.text((x, top + 3), f"{ratio.median:.2f}x", fill=_INK, font=_font(18))
 
 
 def _shares(draw: ImageDraw.ImageDraw, name: str, shares: Sequence[Share], left: int) -> None:
     lowest = min(share.interval[0] for share in shares)
     axis = _Axis(left, max(0.0, lowest - 0.05), 1.0)
     _heading(draw, left, f"{name}, 95 % interval")
+    _mark(draw, axis.at(shares[0].value), len(shares))
     for row, share in enumerate(shares):
         y = _TOP + _ROW * row + 28
         low, high = share.interval
@@ -82,7 +85,6 @@ def _shares(draw: ImageDraw.ImageDraw, name: str, shares: Sequence[Share], left:
         x = axis.at(share.value)
         draw.ellipse((x - 7, y - 7, x + 7, y + 7), fill=_DOT if row else _FAINT)
         draw.text((left + _PANEL + 16, y - 11), f"{100 * share.value:.1f}", fill=_INK, font=_font(18))
-    _mark(draw, axis.at(shares[0].value), len(shares))
 
 
 def _heading(draw: ImageDraw.ImageDraw, left: int, text: str) -> None:
@@ -114,10 +116,20 @@ def draw_sheet(title: str, samples: Sequence[Sample], names: Sequence[str], colu
     draw.text((24, 22), title, fill=_INK, font=_font(26))
     for at, sample in enumerate(samples):
         left, top = 24 + at % columns * cell_width, 74 + at // columns * cell_height
-        image.paste(Image.fromarray(sample.pixels).resize((side, side), Image.Resampling.LANCZOS), (left, top))
+        small = Image.fromarray(sample.pixels).resize((side, side), Image.Resampling.LANCZOS)
+        image.paste(small, (left, top))
         draw.rectangle((left, top, left + side, top + side), outline=_LINE)
         draw.text((left, top + side + 4), sample.truth, fill=_INK, font=_font(15))
         for row, (name, (text, right)) in enumerate(zip(names, sample.said, strict=True)):
             y = top + side + 4 + line * (row + 1)
-            draw.text((left, y), f"{name}: {text}", fill=_GOOD if right else _BAD, font=_font(14))
+            said = _fitting(draw, f"{name}: {text}", cell_width - 8)
+            draw.text((left, y), said, fill=_GOOD if right else _BAD, font=_font(14))
     return image
+
+
+def _fitting(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
+    """``text``, shortened until it is no wider than ``width``."""
+    short = text
+    while draw.textlength(short, _font(14)) > width:
+        short = short.removesuffix("...")[:-1] + "..."
+    return short

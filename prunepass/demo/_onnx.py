@@ -41,7 +41,8 @@ def run_onnx(face: Face, out: str) -> None:
     face.note(f"drawing {_PAGES} pages with exact labels")
     pages = draw_pages(_PAGES, hardness=_HARDNESS)
     said = [_predict(net.model, pages) for net in nets]
-    nets = [replace(net, shares=_shares(found, said[0], pages)) for net, found in zip(nets, said, strict=True)]
+    shares = [_shares(found, said[0], pages) for found in said]
+    nets = [replace(net, shares=counted) for net, counted in zip(nets, shares, strict=True)]
     nets = _measure(face, nets)
     face.show("", net_table(f"{_PAGES} drawn pages, ONNX Runtime, 1 thread", nets), *_verdict(nets))
     _pictures(face, folder, nets, said, pages)
@@ -57,7 +58,8 @@ def _analyse(face: Face, path: Path) -> None:
     free = sum(group.prunable for group in found.groups)
     title = f"{free} groups of coupled channels can be cut, {len(rows) - free} are pinned"
     face.show(table(title, ("group", ">channels", ">places", "note"), rows))
-    face.show(f"{found.cost.macs / 1e6:.1f} M multiply-accumulates, {found.cost.params / 1e6:.2f} M params", "")
+    cost = found.cost
+    face.show(f"{cost.macs / 1e6:.1f} M multiply-accumulates, {cost.params / 1e6:.2f} M params", "")
 
 
 def _prune(face: Face, path: Path) -> list[Net]:
@@ -67,7 +69,7 @@ def _prune(face: Face, path: Path) -> list[Net]:
 
     nets = [Net("original", load(path), 1.0, {})]
     for budget, align in _CUTS:
-        name = budget if align > 1 else f"{budget}, no grain"
+        name = budget if align > 1 else f"{budget}, unaligned"
         with progress(face) as observer:
             result = prune(path, budget=budget, align=align, observers=(observer,))
         report = result.report
@@ -112,15 +114,16 @@ def _verdict(nets: Sequence[Net]) -> list[str]:
     before = nets[0].shares["accuracy"]
     lines = []
     for net in nets[1:]:
-        after = net.shares["accuracy"]
-        lost = 100 * (before.value - after.value)
+        gained = 100 * (net.shares["accuracy"].value - before.value)
         speed = net.speed.faster("cpu").median if net.speed else 1.0
         pace = f"{speed:.2f}x as fast" + (" (slower!)" if speed < 1 else "")
-        lines.append(f"{net.name}: {lost:+.1f} points lost, {pace}, {1 / net.macs:.2f}x fewer MACs")
+        lines.append(f"{net.name}: accuracy {gained:+.1f} points, {pace}, {1 / net.macs:.2f}x fewer MACs")
     return ["", *lines, "No image, no label and no training was used to prune."]
 
 
-def _pictures(face: Face, folder: Path, nets: Sequence[Net], said: Sequence[Predictions], pages: Pages) -> None:
+def _pictures(
+    face: Face, folder: Path, nets: Sequence[Net], said: Sequence[Predictions], pages: Pages
+) -> None:
     from ._chart import Sample, draw_chart, draw_sheet
     from ._pages import LABELS
 

@@ -103,7 +103,7 @@ class _Sheet:
         self.draw.line((self.left, self.y, self.right, self.y), fill=self.ink, width=1)
 
     def figure(self) -> None:
-        height = int(min(self.bottom - self.y, self.rng.integers(40, 120)))
+        height = min(self.bottom - self.y, int(self.rng.integers(40, 120)))
         box = (self.left, self.y, self.right, self.y + height)
         self.draw.rectangle(box, fill=int(self.rng.integers(90, 200)))
         self.y += height

@@ -24,7 +24,7 @@ def broadcast_rule(call: Call) -> Rule:
     shapes = [shape for shape in call.shapes if shape is not None]
     result = _broadcast_shape(shapes, call)
     made = atoms(result)
-    operands = tuple(None if shape is None else _aligned(shape, made) for shape in call.shapes)
+    operands = tuple(None if shape is None else aligned(shape, made) for shape in call.shapes)
     return Rule(operands, (made,))
 
 
@@ -35,7 +35,8 @@ def _broadcast_shape(shapes: list[Shape], call: Call) -> Shape:
         raise UnsupportedError(f"shapes {shapes} do not broadcast", where=call.origin) from error
 
 
-def _aligned(shape: Shape, made: Dims) -> Dims:
+def aligned(shape: Shape, made: Dims) -> Dims:
+    """Dims of an operand of ``shape`` that is broadcast to ``made``; an axis of size 1 is shared by all."""
     tail = made[len(made) - len(shape) :]
     return tuple(dim if dim.size == size else Fixed(size) for size, dim in zip(shape, tail, strict=True))
 

@@ -35,3 +35,13 @@ def logsumexp(x: Array, axes: tuple[int, ...], *, keepdims: bool) -> Array:
     top = np.where(np.isinf(top), 0, top)
     whole = np.log(np.exp(x - top).sum(axis=axes, keepdims=True)) + top
     return np.asarray(whole if keepdims else whole.squeeze(axes))
+
+
+def standardised(x: Array, axes: tuple[int, ...], eps: float, *, centred: bool = True) -> tuple[Array, ...]:
+    """``x`` with mean 0 over ``axes`` (where ``centred``) and mean square 1, the mean, and what it was times.
+
+    The last is 1 / sqrt(mean square + eps); both keep their axes.
+    """
+    mean = x.mean(axis=axes, keepdims=True) * (1 if centred else 0)
+    rstd = 1 / np.sqrt(((x - mean) ** 2).mean(axis=axes, keepdims=True) + eps)
+    return (x - mean) * rstd, np.asarray(mean), np.asarray(rstd)

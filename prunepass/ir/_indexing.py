@@ -49,7 +49,7 @@ def index_dims(call: Call, first: int, reason: str = "") -> tuple[tuple[Dims | N
         if not call.has(position):
             return None
         shape = call.shape(position)
-        return stay(shape, "a mask", call) if position in masks else aligned(shape, made, call)
+        return stay(shape, "a mask", call) if position in masks else aligned(shape, made)
 
     return tuple(dims(i) for i in range(first, len(call.shapes))), made
 

@@ -22,15 +22,17 @@ def stay(shape: Shape, reason: str, call: Call) -> Dims:
     return tuple(stays(size, reason, call) for size in shape)
 
 
-def aligned(shape: Shape, made: Dims, call: Call) -> Dims:
+def aligned(shape: Shape, made: Dims) -> Dims:
     """Dims of ``shape`` when it is broadcast to ``made``: aligned at the last axis.
 
     Raises:
         UnsupportedError: it does not broadcast.
     """
     tail = made[max(len(made) - len(shape), 0) :]
-    if len(tail) != len(shape) or any(size not in (1, dim.size) for size, dim in zip(shape, tail, strict=True)):
-        raise UnsupportedError(f"{shape} cannot be expanded to {sizes(made)}", where=call.origin)
+    if len(tail) != len(shape) or any(
+        size not in (1, dim.size) for size, dim in zip(shape, tail, strict=True)
+    ):
+        raise UnsupportedError(f"{shape} cannot be expanded to {sizes(made)}")
     return tuple(dim if dim.size == size else Fixed(size) for size, dim in zip(shape, tail, strict=True))
 
 

@@ -41,8 +41,7 @@ def adds(step: Step) -> bool:
 
 def carries(step: Step, position: int) -> bool:
     """Whether a lack of an operand is one of the result: entries move or are averaged."""
-    declared = step.op.flow.moves or step.op.flow.magnitude is evaluated
-    return declared and linear(step, position)
+    return step.op.flow.moves or (step.op.flow.magnitude is evaluated and linear(step, position))
 
 
 def response(step: Step, position: int) -> float | None:

@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from ...ir import ModelError
-from ._types import is_constant
+from ._types import first_line, is_constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,7 @@ def check_nodes(nodes: Iterable[ir.Node], opsets: dict[str, int]) -> None:
             onnx.checker.check_node(ir.to_proto(node), context)
         except onnx.checker.ValidationError as error:
             makes = [value.name for value in node.outputs if value.name]
-            raise ModelError(
-                str(error).splitlines()[0], where=_label(node.name, makes, node.op_type)
-            ) from error
+            raise ModelError(first_line(str(error)), where=_label(node.name, makes, node.op_type)) from error
 
 
 def check_embedded(graph: onnx.GraphProto) -> None:
@@ -169,7 +167,7 @@ def check_embedded(graph: onnx.GraphProto) -> None:
         try:
             onnx.checker.check_tensor(tensor)
         except onnx.checker.ValidationError as error:
-            raise ModelError(str(error).splitlines()[0], where=tensor.name) from error
+            raise ModelError(first_line(str(error)), where=tensor.name) from error
 
 
 def external_tensors(model: ir.Model) -> Iterator[tuple[str, ir.ExternalTensor]]:

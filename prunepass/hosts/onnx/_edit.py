@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -15,6 +15,7 @@ _INITIALIZERS_ARE_INPUTS_BELOW = 4
 _WHERE_SINCE = 9
 
 Use = tuple[ir.Node, int]
+Parts = list[tuple[str, list[Array]]]
 
 
 class Editor:
@@ -30,7 +31,8 @@ class Editor:
             if (name := value.name)
         }
         self._nodes = {node.name for node in self.graph if node.name}
-        self._shared: dict[tuple[str, bytes], ir.Value] = {}
+        self._waiting: dict[ir.Value, list[tuple[ir.TensorProtocol, list[Use]]]] = {}
+        self._corrected: dict[tuple[ir.Value, str], ir.Value] = {}
         self._left: list[ir.Value] = []
 
     def overwrite(self, value: ir.Value, tensor: ir.TensorProtocol) -> None:
@@ -42,6 +44,7 @@ class Editor:
             value.const_value = None
             node.attributes.clear()
             node.attributes["value"] = ir.AttrTensor("value", tensor)
+        value.type = value.type or ir.TensorType(tensor.dtype)
         value.shape = ir.Shape(tensor_shape(tensor))
 
     def add(self, base: str, tensor: ir.TensorProtocol) -> ir.Value:
@@ -69,28 +72,45 @@ class Editor:
                 node.resize_inputs(max(len(node.inputs), index + 1))
             node.replace_input_with(index, value)
 
+    def rewrite(self, value: ir.Value, versions: Sequence[tuple[ir.TensorProtocol, list[Use]]]) -> None:
+        """Give readers of a constant data of their own: in place for the first where nobody else is left."""
+        for tensor, uses in versions[1:]:
+            self.redirect(uses, self.add(str(value.name), tensor))
+        tensor, uses = versions[0]
+        if {(use.node, use.idx) for use in value.uses()} == set(uses) and not value.is_graph_output():
+            self.overwrite(value, tensor)
+        else:
+            self.redirect(uses, self.add(str(value.name), tensor))
+
     def set_constant(self, use: Use, array: Array) -> None:
-        """Let one input read this constant: in place where nothing else reads it, else from a copy."""
+        """Let one input read this constant; written by :meth:`finish`, when all readers are known."""
         node, index = use
         old = node.inputs[index] if index < len(node.inputs) else None
-        held = None if old is None else constant_behind(old)
         usual = ir.DataType.FLOAT if array.dtype.kind == "f" else ir.DataType.INT64
         dtype = (old.dtype if old is not None else None) or usual
-        tensor = ir.Tensor(array.astype(dtype.numpy()), dtype=dtype)
-        if old is not None and held is not None and len(old.uses()) == 1 and not old.is_graph_output():
-            tensor.name = old.name
-            self.overwrite(old, tensor)
+        array = array.astype(dtype.numpy())
+        if old is None or constant_behind(old) is None:
+            base = (old.name if old is not None else None) or f"{node.name or node.op_type}_{index}"
+            self.redirect([use], self.add(base, ir.Tensor(array, dtype=dtype)))
             return
-        base = (old.name if old is not None else None) or f"{node.name or node.op_type}_{index}"
-        key = (base, repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-        if key not in self._shared:
-            self._shared[key] = self.add(base, tensor)
-        self.redirect([use], self._shared[key])
+        versions = self._waiting.setdefault(old, [])
+        same = next((uses for tensor, uses in versions if np.array_equal(tensor.numpy(), array)), None)
+        if same is None:
+            versions.append((ir.Tensor(array, dtype=dtype, name=old.name), [use]))
+        else:
+            same.append(use)
 
     def correct(self, value: ir.Value, uses: list[Use], change: Change) -> None:
         """Let ``uses`` read ``value`` as computed while the model runs, changed entry by entry."""
-        reader = uses[0][0]
         parts = change.parts(self.model.opset_imports.get("", _WHERE_SINCE))
+        key = (value, "; ".join(f"{kind} {array.tolist()}" for kind, arrays in parts for array in arrays))
+        if key not in self._corrected:
+            self._corrected[key] = self._computed(value, parts, change)
+        self.redirect(uses, self._corrected[key])
+
+    def _computed(self, value: ir.Value, parts: Parts, change: Change) -> ir.Value:
+        producer = value.producer()
+        assert producer is not None
         dtype = ir.DataType.from_numpy(change.dtype)
         made, nodes = value, []
         for kind, arrays in parts:
@@ -103,15 +123,16 @@ class Editor:
             node.outputs[0].shape = None if value.shape is None else value.shape.copy()
             made = node.outputs[0]
             nodes.append(node)
-        self.graph.insert_before(reader, nodes)
-        self.redirect(uses, made)
+        self.graph.insert_after(producer, nodes)
+        return made
 
-    def sweep(self) -> None:
-        """Remove initializers that the edits have left without a reader."""
+    def finish(self) -> None:
+        """Write what waits, and remove initializers that the edits have left without a reader."""
+        for value, versions in self._waiting.items():
+            self.rewrite(value, versions)
         for value in dict.fromkeys(self._left):
-            if not value.uses() and value.is_initializer() and not value.is_graph_output():
-                if value in self.graph.inputs:
-                    continue
+            unread = not value.uses() and not value.is_graph_output()
+            if unread and value.is_initializer() and value not in self.graph.inputs:
                 del self.graph.initializers[str(value.name)]
 
 
@@ -131,7 +152,7 @@ class Change:
             raise UnsupportedError("a computed size of 0 cannot be scaled")
         self._have, self._want, self.dtype = have, want, have.dtype
 
-    def parts(self, opset: int) -> list[tuple[str, list[Array]]]:
+    def parts(self, opset: int) -> Parts:
         """Operators with their constants, to be applied one after the other."""
         have, want = self._have, self._want
         if not self._scaled.any() and opset >= _WHERE_SINCE:

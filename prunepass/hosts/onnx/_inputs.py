@@ -8,7 +8,7 @@ pinned with a note, so that a user sees them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,12 @@ _ADVICE = "pass example_inputs: arrays or shapes, by input name or in order"
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Concrete input shapes, the size of each symbolic dim, and a note for each that was made up."""
+    """Concrete input shapes, sizes of symbolic dims, notes on those that were made up, example data."""
 
     shapes: Mapping[str, Shape]
     symbols: Mapping[str, int]
     notes: tuple[tuple[str, int, str], ...] = ()
+    data: Mapping[str, Array] = field(default_factory=dict)
 
 
 def model_inputs(model: ir.Model) -> list[ir.Value]:
@@ -64,7 +65,20 @@ def concretise(model: ir.Model, example_inputs: object = None) -> Sizes:
     for value in values:
         name = str(value.name)
         shapes[name] = examples[name] if name in examples else _guessed(value, symbols, notes)
-    return Sizes(shapes, symbols, tuple(notes))
+    return Sizes(shapes, symbols, tuple(notes), example_data(model, example_inputs) or {})
+
+
+def example_data(model: ir.Model, given: Any) -> Mapping[str, Array] | None:
+    """Examples by input name where they hold data; None where one is only a shape or missing."""
+    names = [str(value.name) for value in model_inputs(model)]
+    if isinstance(given, Mapping):
+        items: Mapping[str, Any] = given
+    elif hasattr(given, "shape"):
+        items = {names[0]: given}
+    else:
+        items = dict(zip(names, given, strict=False)) if isinstance(given, Sequence) else {}
+    whole = len(items) == len(names) and all(hasattr(example, "shape") for example in items.values())
+    return {name: np.asarray(example) for name, example in items.items()} if whole else None
 
 
 def at_sizes(model: ir.Model, shapes: Mapping[str, Shape]) -> Sizes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -12,7 +12,8 @@ import onnx_ir as ir
 from ...ir import Array, ModelError, Param, Value
 from ...ir._graph import Attrs, Shape
 from ._external import mapped
-from ._foreign import Runner, Typed
+from ._foreign import Typed
+from ._runner import Runner
 from ._spell import Reading
 from ._types import OPAQUE, const_tensor, dtype_name, holds_sizes, numpy_dtype, tensor_shape
 
@@ -52,7 +53,8 @@ class Ledger:
         makers: the site that makes each value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, examples: Mapping[str, Array]) -> None:
+        self.examples = examples
         self.values: dict[str, Value] = {}
         self.consts: dict[str, Param] = {}
         self.folded: dict[str, Array] = {}
@@ -109,16 +111,15 @@ class Ledger:
         tensor = self.tensor(name)
         return np.broadcast_to(np.zeros((), numpy_dtype(tensor.dtype)), tensor.shape)
 
-    def sample(self, name: str) -> Array:
-        """Some data of the right kind: its own where known, as seen before, else zeros."""
-        known = self.constant(name)
+    def sample(self, name: str, sizes: int = 0) -> Array:
+        """Some data of the right kind: its own, an example, as seen before, else 0 (integers: ``sizes``)."""
+        tensor, known = self.tensor(name), self.constant(name)
         if known is None:
-            known = self.loose.get(name)
-        return (
-            np.zeros(self.tensor(name).shape, numpy_dtype(self.tensor(name).dtype))
-            if known is None
-            else known
-        )
+            known = self.loose.get(name, self.examples.get(name))
+        if known is None:
+            fill = sizes if holds_sizes(numpy_dtype(tensor.dtype)) else 0
+            known = np.full(tensor.shape, fill, numpy_dtype(tensor.dtype))
+        return known
 
 
 def _source(tensor: ir.TensorProtocol) -> Callable[[], Array]:

@@ -13,6 +13,7 @@ from onnx_ir.passes.common import InlinePass
 
 from ...ir import ModelError, PrunepassError, UsageError
 from ._check import check_embedded, check_external, check_names, check_nodes, external_tensors, scope_of
+from ._types import first_line
 
 EXTERNAL = "prunepass.external"
 """Key in ``graph.meta``: the model came with external data and is to be saved so."""
@@ -74,8 +75,8 @@ def _located(name: str, make: Callable[[], ir.Model]) -> ir.Model:
     except PrunepassError:
         raise
     except Exception as error:  # parsers and deserialisers raise whatever they like on damaged data
-        first = str(error).splitlines()[0] if str(error) else ""
-        raise ModelError(f"the model cannot be read: {type(error).__name__}: {first}", where=name) from error
+        said = f"{type(error).__name__}: {first_line(str(error))}"
+        raise ModelError(f"the model cannot be read: {said}", where=name) from error
 
 
 def _from_file(path: Path) -> ir.Model:

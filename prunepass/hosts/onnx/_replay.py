@@ -61,7 +61,7 @@ def _rewrite(model: ir.Model, before: Graph, after: Graph) -> None:
     for change in recorder.attributes:
         with _at(change.site):
             writer.write(guided.sites[change.site], rewritten(change, olds[change.site].attrs))
-    editor.sweep()
+    editor.finish()
     final = Trace(model, views.inputs, given=views.loose).run()
     check_same(assemble(final), after, computed=frozenset(views.trace.ledger.folded))
     views.check_other(model, after)
@@ -157,13 +157,7 @@ def _write_group(editor: Editor, value: ir.Value, changed: Sequence[tuple[Param,
         else:
             same[1].extend(uses)
     dtype = value.dtype or ir.DataType.from_numpy(changed[0][0].read().dtype)
-    for param, uses in clusters[1:]:
-        editor.redirect(uses, editor.add(str(value.name), tensor_of(param, dtype, value.name)))
-    param, uses = clusters[0]
-    if {(use.node, use.idx) for use in value.uses()} == set(uses) and not value.is_graph_output():
-        editor.overwrite(value, tensor_of(param, dtype, value.name))
-    else:
-        editor.redirect(uses, editor.add(str(value.name), tensor_of(param, dtype, value.name)))
+    editor.rewrite(value, [(tensor_of(param, dtype, value.name), uses) for param, uses in clusters])
 
 
 def _changed(old: Param, new: Param) -> bool:

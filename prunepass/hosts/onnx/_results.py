@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import UnsupportedError, is_float
+from ...ir import Array, UnsupportedError, is_float
 from ...ir._graph import Shape
 from ._foreign import Typed, infer
 from ._ledger import Ledger, Site
 from ._types import OPAQUE, dtype_name, dtype_seen
 
-_ADVICE = "run shape inference on the model first, so that its values carry shapes"
+_ADVICE = "pass example inputs with data, or run shape inference on the model so that its values carry shapes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,8 @@ class Typing:
                 typed if typed.shape is not None else replace(typed, shape=shape, dtype=_either(typed, out))
                 for typed, shape, out in zip(found, stated, site.node.outputs, strict=False)
             ]
-        tainted = any(name in self.ledger.loose for name in site.operands if name is not None)
         named = [replace(typed, name=name) for name, typed in zip(names, found, strict=False)]
-        if not tainted and all(typed.shape is not None and typed.dtype != OPAQUE for typed in named):
+        if all(typed.shape is not None and typed.dtype != OPAQUE for typed in named):
             return tuple(named)
         return self._sampled(site, refusal)
 
@@ -79,17 +78,28 @@ class Typing:
             None if any(dim is None for dim in dims) else tuple(int(dim) for dim in dims if dim is not None)
         )
 
-    def _sampled(self, site: Site, refusal: str) -> tuple[Typed, ...]:
-        """Run the node once, on constants where they are known and zeros elsewhere."""
+    def _run(self, site: Site, sizes: int) -> tuple[Array, ...]:
         assert site.runner is not None
-        try:
-            made = site.runner(
-                *(None if name is None else self.ledger.sample(name) for name in site.operands)
-            )
-        except UnsupportedError as error:
+        return site.runner(
+            *(None if read is None else self.ledger.sample(read, sizes) for read in site.operands)
+        )
+
+    def _sampled(self, site: Site, refusal: str) -> tuple[Typed, ...]:
+        """Run the node once, on constants and examples where there are any and made-up data elsewhere.
+
+        Zeros are what indices may be, ones are what sizes may be.
+        """
+        made: tuple[Array, ...] | None = None
+        said = refusal
+        for sizes in (0, 1):
+            try:
+                made = made or self._run(site, sizes)
+            except UnsupportedError as error:
+                said = said or error.what
+        if made is None:
             raise UnsupportedError(
-                f"what '{site.attrs['kind']}' makes cannot be told: {refusal or error.what}", advice=_ADVICE
-            ) from error
+                f"what '{site.attrs['kind']}' makes cannot be told: {said}", advice=_ADVICE
+            )
         found = []
         for name, array in zip(site.outputs, made, strict=False):
             shape = self.given.get(name, array.shape)

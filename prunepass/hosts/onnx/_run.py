@@ -13,7 +13,7 @@ import onnx_ir as ir
 from ...ir import Array, BackendError
 from ._inputs import model_inputs
 from ._save import keeps_external, save
-from ._types import dtype_name, numpy_dtype
+from ._types import dtype_name, first_line, numpy_dtype
 
 _IR_VERSION = 10
 """Newer versions change nothing for a finished graph, and runtimes refuse what they do not know."""
@@ -39,7 +39,7 @@ def run(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
         except ImportError:
             continue
         except Exception as error:  # both engines raise whatever they like
-            errors.append(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            errors.append(f"{type(error).__name__}: {first_line(str(error))}")
     raise BackendError(f"the model does not run: {'; '.join(errors)}", where=model.graph.name or "model")
 
 

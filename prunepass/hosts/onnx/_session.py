@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 
 from ...ir import Array, Graph, UnsupportedError
 from ._capture import capture
-from ._inputs import model_inputs
+from ._inputs import example_data
 from ._load import as_given, is_graphsurgeon, load
 from ._replay import replay
 from ._run import run
@@ -81,22 +80,7 @@ def open_session(model: Any, example_inputs: Any = None) -> OnnxSession:
     """
     opened = load(model)
     graph = capture(opened, example_inputs)
-    return OnnxSession(model, opened, graph, _arrays(opened, example_inputs))
-
-
-def _arrays(model: ir.Model, given: Any) -> Mapping[str, Array] | None:
-    """Example data by input name; None where an example is only a shape."""
-    if given is None:
-        return None
-    names = [str(value.name) for value in model_inputs(model)]
-    if isinstance(given, Mapping):
-        items: Mapping[str, Any] = given
-    elif hasattr(given, "shape"):
-        items = {names[0]: given}
-    else:
-        items = dict(zip(names, given, strict=False)) if isinstance(given, Sequence) else {}
-    whole = len(items) == len(names) and all(hasattr(example, "shape") for example in items.values())
-    return {name: np.asarray(example) for name, example in items.items()} if whole else None
+    return OnnxSession(model, opened, graph, example_data(opened, example_inputs))
 
 
 def _proto(model: Any) -> onnx.ModelProto:

@@ -16,12 +16,14 @@ import onnx_ir as ir
 
 from ...ir import Array, Call, Node, Origin, PrunepassError, UnsupportedError, registry, sizes
 from ...ir._graph import Attrs, Shape
-from ._foreign import Runner, captured
+from ._foreign import captured
 from ._inputs import Sizes
 from ._ledger import MOST_FOLDED, Ledger, Site
 from ._results import Typing
+from ._runner import Runner
 from ._spell import Reading, read
 from ._types import (
+    OPAQUE,
     const_tensor,
     dtype_name,
     holds_sizes,
@@ -63,7 +65,7 @@ class Trace:
         self.opsets = dict(model.opset_imports)
         self.nodes: list[Node] = []
         self.sites: dict[str, Site] = {}
-        self.ledger = Ledger()
+        self.ledger = Ledger(inputs.data)
         self._typing = Typing(self.ledger, self.opsets, inputs.symbols, given or {})
         self._outputs = {value.name for value in model.graph.outputs}
 
@@ -101,8 +103,10 @@ class Trace:
             raise type(error)(why, where=Origin(name), advice=error.advice) from error
 
     def _read(self, node: ir.Node) -> Reading | str:
-        if any(value is not None and value.name in self.ledger.loose for value in node.inputs):
-            return "sizes depend on data"
+        loose = {value.name for value in node.inputs if value is not None} & self.ledger.loose.keys()
+        if loose:
+            opaque = any(self.ledger.tensor(str(name)).dtype == OPAQUE for name in loose)
+            return "it works on a sequence" if opaque else "sizes depend on data"
         return read(node, self.opsets, self.known)
 
     def _declared(self, name: str, node: ir.Node, reading: Reading) -> None:

@@ -15,6 +15,7 @@ from ...ir._graph import Shape
 OPAQUE = "object"
 """dtype of what is not a tensor (sequences, optionals): one Python object in an array of shape ``()``."""
 
+_LONGEST = 160
 _WIDE = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.bool_))
 
 
@@ -126,6 +127,12 @@ def node_names(graph: ir.Graph) -> dict[ir.Node, str]:
         base = node.name or next((out.name for out in node.outputs if out.name), None) or node.op_type
         names[node] = unique(base, taken)
     return names
+
+
+def first_line(message: str) -> str:
+    """What to quote of a foreign error."""
+    line = message.strip().splitlines()[0] if message.strip() else ""
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} .."
 
 
 def unique(base: str, taken: set[str]) -> str:

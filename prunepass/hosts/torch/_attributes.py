@@ -2,44 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
-from ...ir import Origin
+from ...ir import Node
 from ._layers import sources_for
-from ._mismatch import ReplayMismatch
+from ._mismatch import Remedy, ReplayMismatch
+from ._remedies import equal_sizes
 from ._sizes import Change, Facts, Size
 from ._statement import attributes_at, attributes_read
 
 Update = tuple[nn.Module, str, Any]
 _INTERNAL = frozenset(vars(nn.Module()))
-_Wanted = dict[Size, str]
+Entry = tuple[Node, str, int]
+"""One number among the size attributes of an operation."""
+_Wanted = dict[Size, list[Entry]]
 
 
 def own_updates(model: nn.Module, facts: Facts) -> list[Update]:
     """Attributes of modules outside torch.nn's table that follow the sizes of their operations.
 
-    A number that stands in the call as ``self.name`` names its attribute; otherwise every attribute that
-    equals the old size follows, when all changed operations of the module agree on one new size. What the
-    module itself does not keep is looked for in the modules around it.
+    A number that stands in the call as ``self.name`` (or a multiple of it) names its attribute; otherwise
+    every attribute that equals the old size follows, when all changed operations of the module agree on one
+    new size. What the module itself does not keep is looked for in the modules around it.
 
     Raises:
-        ReplayMismatch: two operations want one attribute to become different sizes.
+        ReplayMismatch: operations want one attribute to become different sizes.
     """
     updates: list[Update] = []
+    contradictions: list[_Contradiction] = []
     for path in facts.nodes:
         module = model.get_submodule(path)
         if sources_for(type(module)) and type(module).__module__.startswith("torch.nn."):
             continue
         wish = _Wish(module, path)
         rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
-        updates += wish.updates(strict=True)
+        updates += wish.updates(contradictions)
         updates += _shape_updates(wish, facts)
         updates += _from_around(model, path, rest)
+    if contradictions:
+        raise _mismatch(facts, contradictions)
     return updates
+
+
+@dataclass(frozen=True)
+class _Contradiction:
+    module: nn.Module
+    path: str
+    name: str
+    wanted: _Wanted
+
+    def __str__(self) -> str:
+        current, kind = getattr(self.module, self.name), type(self.module).__name__
+        places = " and ".join(f"{new} at {entries[0][0].origin.line}" for new, entries in self.wanted.items())
+        return f"attribute '{self.name}' of {kind} is {current} and would have to become {places}"
+
+
+def _mismatch(facts: Facts, contradictions: Sequence[_Contradiction]) -> ReplayMismatch:
+    """One error for all of them; the remedy makes the numbers of each equal."""
+    pairs = [
+        equal_sizes(
+            facts.before, [entry for entries in found.wanted.values() for entry in entries], str(found)
+        )
+        for found in contradictions
+    ]
+    first = next(iter(contradictions[0].wanted.values()))[0][0]
+    return ReplayMismatch(
+        str(contradictions[0]),
+        node=first.name,
+        where=first.origin,
+        remedies=(
+            Remedy(ties=tuple(tie for ties, _ in pairs for tie in ties.ties)),
+            Remedy(pins=tuple(pin for _, pins in pairs for pin in pins.pins)),
+        ),
+    )
 
 
 def size_attributes(module: nn.Module) -> dict[str, Size]:
@@ -62,7 +101,7 @@ def _is_size(value: Any) -> bool:
 
 @dataclass
 class _Wish:
-    """What the operations of one module want its attributes to become, and at which line."""
+    """What the operations of one module want its attributes to become."""
 
     module: nn.Module
     path: str
@@ -75,34 +114,49 @@ class _Wish:
 
     def hear(self, change: Change) -> bool:
         """Take note of ``change``; whether attributes of this module account for all of it."""
-        entries, line = change.entries(), change.node.origin.line
-        names = attributes_at(type(self.module), line, len(entries))
+        entries = change.entries()
+        names = attributes_at(type(self.module), change.node.origin.line, len(entries))
         known = set(self.attributes.values())
         settled = True
-        for name, (old, new) in zip(names, entries, strict=True):
-            if name and self.attributes.get(name) == old:
-                self.named.setdefault(name, {})[new] = line
+        for index, (name, (old, new)) in enumerate(zip(names, entries, strict=True)):
+            entry = (change.node, change.name, index)
+            value = self._scaled(name, old, new)
+            if value is not None:
+                self.named.setdefault(name, {}).setdefault(value, []).append(entry)
             elif old != new:
-                self.loose.setdefault(old, {})[new] = line
+                self.loose.setdefault(old, {}).setdefault(new, []).append(entry)
                 settled = settled and old in known
         if isinstance(change.old, tuple) and isinstance(change.new, tuple) and change.old != change.new:
-            self.rows.setdefault(change.old, {})[change.new] = line
+            self.rows.setdefault(change.old, {}).setdefault(change.new, []).append(
+                (change.node, change.name, 0)
+            )
         return settled
 
-    def updates(self, *, strict: bool) -> Iterator[Update]:
-        """The attributes that change; a contradiction is an error where ``strict``, else they stay."""
+    def _scaled(self, name: str, old: int, new: int) -> int | None:
+        """What the attribute called ``name`` becomes when ``old``, a multiple of it, becomes ``new``."""
+        value = self.attributes.get(name)
+        if not isinstance(value, int) or not value or old % value or new % (old // value):
+            return None
+        return new // (old // value)
+
+    def updates(self, contradictions: list[_Contradiction] | None) -> Iterator[Update]:
+        """The attributes that change; those that cannot stay, and are noted where anyone wants to know."""
         for name, value in self.attributes.items():
             wanted = self._wanted(name, value)
-            if len(wanted) > 1 and strict:
-                raise self._contradiction(name, wanted)
             if len(wanted) == 1:
                 yield from self.set(name, next(iter(wanted)))
+            elif wanted and contradictions is not None:
+                contradictions.append(_Contradiction(self.module, self.path, name, wanted))
 
     def set(self, name: str, new: Size) -> Iterator[Update]:
         """The update of one attribute, in its own type."""
         if new != self.attributes[name]:
             current = getattr(self.module, name)
-            yield self.module, name, type(current)(new) if isinstance(current, list) else new
+            yield (
+                self.module,
+                name,
+                list(new) if isinstance(current, list) and isinstance(new, tuple) else new,
+            )
 
     def _wanted(self, name: str, value: Size) -> _Wanted:
         if name in self.named:
@@ -113,18 +167,12 @@ class _Wish:
         """New values of a row of numbers that stands, whole, somewhere in a row that changes."""
         found: _Wanted = {}
         for old, news in self.rows.items():
-            for at in range(len(old) - len(value) + 1):
-                if len(value) > 1 and old[at : at + len(value)] == value:
-                    moved = {new[at : at + len(value)]: line for new, line in news.items() if isinstance(new, tuple)}
-                    found.update((new, line) for new, line in moved.items() if new != value)
+            for at in range(len(old) - len(value) + 1 if len(value) > 1 else 0):
+                if old[at : at + len(value)] == value:
+                    for new, entries in news.items():
+                        if isinstance(new, tuple) and new[at : at + len(value)] != value:
+                            found.setdefault(new[at : at + len(value)], []).extend(entries)
         return found
-
-    def _contradiction(self, name: str, wanted: Mapping[Size, str]) -> ReplayMismatch:
-        kind, places = type(self.module).__name__, " and ".join(f"{new} at {line}" for new, line in wanted.items())
-        return ReplayMismatch(
-            f"attribute '{name}' of {kind} is {self.attributes[name]} and would have to become {places}",
-            where=Origin(self.path, next(iter(wanted.values()))),
-        )
 
 
 def _from_around(model: nn.Module, path: str, changes: Sequence[Change]) -> Iterator[Update]:
@@ -133,7 +181,7 @@ def _from_around(model: nn.Module, path: str, changes: Sequence[Change]) -> Iter
         path = path.rpartition(".")[0]
         wish = _Wish(model.get_submodule(path), path)
         changes = [change for change in changes if not wish.hear(change)]
-        yield from wish.updates(strict=False)
+        yield from wish.updates(None)
 
 
 def _shape_updates(wish: _Wish, facts: Facts) -> Iterator[Update]:

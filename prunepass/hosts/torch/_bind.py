@@ -98,7 +98,7 @@ class Operand:
 
 def operands(spelling: Aten, bound: Mapping[str, Any]) -> list[Operand]:
     """Operands by position; a list argument spreads over as many positions as it has entries."""
-    found = []
+    found: list[Operand] = []
     for name in spelling.inputs:
         value = bound.get(name)
         items = value if isinstance(value, (list, tuple)) else [value]

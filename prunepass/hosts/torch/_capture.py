@@ -12,9 +12,32 @@ import torch
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
-from ...ir import Aten, Graph, Node, Op, Origin, Param, PrunepassError, UnsupportedError, Value, constant
-from ...ir import rule_of, sizes
-from ._bind import Operand, arguments, attributes, facts, is_tensor, operands, plain, schema_of, spelled, target_name
+from ...ir import (
+    Aten,
+    Graph,
+    Node,
+    Op,
+    Origin,
+    Param,
+    PrunepassError,
+    UnsupportedError,
+    Value,
+    constant,
+    rule_of,
+    sizes,
+)
+from ._bind import (
+    Operand,
+    arguments,
+    attributes,
+    facts,
+    is_tensor,
+    operands,
+    plain,
+    schema_of,
+    spelled,
+    target_name,
+)
 from ._foreign import Constants, foreign_call, other_arguments, tensor_args, tensor_attribute
 from ._inputs import dtype_name, to_numpy
 from ._source import innermost_frame
@@ -42,7 +65,7 @@ def capture(gm: fx.GraphModule, *, form: str = "graph") -> Graph:
 
 
 def capture_outputs(gm: fx.GraphModule, *, form: str = "graph") -> tuple[Graph, tuple[str, ...]]:
-    """As :func:`capture`, and the name of every tensor output in order; the graph's own outputs are distinct."""
+    """As :func:`capture`, and the name of every tensor output in order, repeated ones too."""
     builder = _Builder(gm)
     for node in gm.graph.nodes:
         builder.add(node)
@@ -88,7 +111,9 @@ class _Builder:
         elif not self._constants.take(node) and node.op == "call_function":
             self._call(node)
         elif node.op not in ("get_attr", "call_function"):
-            raise UnsupportedError(f"'{node.op}' of '{node.target}' is no exported operator", where=origin_of(node))
+            raise UnsupportedError(
+                f"'{node.op}' of '{node.target}' is no exported operator", where=origin_of(node)
+            )
 
     def _call(self, node: fx.Node) -> None:
         first = node.args[0] if node.args else None
@@ -143,7 +168,9 @@ class _Builder:
             read = [int(plain(user.args[1])) for user in node.users if user.target is operator.getitem]
             parts = list(made[: max(read, default=0) + 1])
             names = tuple(
-                self._value(node.name if i == 0 else f"{node.name}.{i}", part) if isinstance(part, torch.Tensor) else ""
+                self._value(node.name if i == 0 else f"{node.name}.{i}", part)
+                if isinstance(part, torch.Tensor)
+                else ""
                 for i, part in enumerate(parts)
             )
             self._names[node] = names
@@ -198,7 +225,9 @@ class _Builder:
         values = {name: value for name, value in self.values.items() if name in made}
         params = {name: self.params[name] for name in self._ordered() if name in wanted}
         outputs = tuple(dict.fromkeys(self.outputs))
-        return Graph(_model_name(self.gm), tuple(self.inputs), outputs, tuple(alive), values, params, host="torch")
+        return Graph(
+            _model_name(self.gm), tuple(self.inputs), outputs, tuple(alive), values, params, host="torch"
+        )
 
     def _ordered(self) -> list[str]:
         """Params in the order of the user's state, then constants in the order of the graph."""
@@ -245,7 +274,9 @@ def tensors_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 
 def _is_same(node: fx.Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload) and target_name(node.target).partition(".")[0] in _SAME
+    return (
+        isinstance(node.target, torch._ops.OpOverload) and target_name(node.target).partition(".")[0] in _SAME
+    )
 
 
 def _mutates(node: fx.Node) -> bool:
@@ -271,7 +302,9 @@ def _checked(graph: Graph, fallback: Callable[[Node, str], Node]) -> Graph:
     refused = {node.name: why for node in graph.nodes if (why := _refusal(graph, node))}
     if not refused:
         return graph
-    nodes = tuple(fallback(node, refused[node.name]) if node.name in refused else node for node in graph.nodes)
+    nodes = tuple(
+        fallback(node, refused[node.name]) if node.name in refused else node for node in graph.nodes
+    )
     return replace(graph, nodes=nodes)
 
 

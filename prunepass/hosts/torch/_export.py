@@ -115,7 +115,7 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
 
 
 def overload_of(target: str) -> Any:
-    """The torch operator of a declared overload (``conv2d.default`` or ``library::name.overload``), if there."""
+    """The torch operator of a declared overload (``conv2d.default``, ``library::name.overload``), if any."""
     space, _, name = target.rpartition("::")
     packet, _, overload = name.partition(".")
     found = getattr(getattr(torch.ops, space or "aten"), packet, None)

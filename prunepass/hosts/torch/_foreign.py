@@ -96,7 +96,8 @@ def other_arguments(node: fx.Node) -> tuple[Any, ...]:
     def walk(value: Any) -> Any:
         if isinstance(value, fx.Node):
             made = value.meta.get("val")
-            return "%" if is_tensor(value) or made is None or isinstance(made, (list, tuple)) else plain(value)
+            opaque = is_tensor(value) or made is None or isinstance(made, (list, tuple))
+            return "%" if opaque else plain(value)
         if isinstance(value, (list, tuple)):
             return tuple(walk(item) for item in value)
         return plain(value) if isinstance(value, _PLAIN) or value is None else str(type(value).__name__)
@@ -104,8 +105,8 @@ def other_arguments(node: fx.Node) -> tuple[Any, ...]:
     return (walk(node.args), tuple((key, walk(value)) for key, value in sorted(node.kwargs.items())))
 
 
-_PLAIN = (int, float, str, bool, torch.dtype, torch.device, torch.layout, torch.memory_format)
-_PLAIN += (torch.SymInt, torch.SymFloat, torch.SymBool)
+_NAMED = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+_PLAIN = (int, float, str, bool, torch.SymInt, torch.SymFloat, torch.SymBool, *_NAMED)
 
 
 def _attribute(root: Any, path: str) -> Any:
@@ -145,7 +146,8 @@ class Constants:
     def _is_constant(self, node: fx.Node) -> bool:
         if node.op == "get_attr":
             tensor = tensor_attribute(self._gm, node)
-            return tensor is not None and (not tensor.is_floating_point() or "lifted_tensor" in str(node.target))
+            lifted = "lifted_tensor" in str(node.target)
+            return tensor is not None and (lifted or not tensor.is_floating_point())
         if node.op != "call_function" or not all(read in self._known for read in _data_args(node)):
             return False
         if not isinstance(node.target, torch._ops.OpOverload):
@@ -185,7 +187,8 @@ class Constants:
 
 def _data_args(node: fx.Node) -> list[fx.Node]:
     """Nodes that a call reads as tensors or lists of them."""
-    return [read for read in node.all_input_nodes if isinstance(read.meta.get("val"), (torch.Tensor, list, tuple))]
+    kinds = (torch.Tensor, list, tuple)
+    return [read for read in node.all_input_nodes if isinstance(read.meta.get("val"), kinds)]
 
 
 def _makes_tensors(node: fx.Node) -> bool:

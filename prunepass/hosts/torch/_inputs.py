@@ -81,7 +81,7 @@ def evaluation_mode(model: Any) -> Iterator[None]:
 
 
 def run(model: Any, example_inputs: Any) -> list[Array]:
-    """All tensor outputs of ``model`` in order, in its own precision, in evaluation mode without gradients."""
+    """All tensor outputs of ``model`` in order, in its own precision, in evaluation mode, no gradients."""
     inputs = inputs_of(example_inputs)
     module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
     with evaluation_mode(module), torch.no_grad():
@@ -90,7 +90,7 @@ def run(model: Any, example_inputs: Any) -> list[Array]:
 
 
 def input_leaves(gm: fx.GraphModule, example_inputs: Any) -> dict[str, Any]:
-    """Placeholder name -> leaf of the example inputs, in the order in which ``gm`` takes them.
+    """Placeholder name -> leaf of the example inputs, in the order of ``gm``.
 
     Raises:
         UsageError: their number or keywords are not those that the model was captured with.

@@ -3,7 +3,7 @@
 ``weight.0`` is the size of axis 0 of the module's own tensor, ``weight.*`` its whole shape, ``input.1`` the
 size of axis 1 of what the module reads, ``*groups`` and ``/head_dim`` multiply by or divide by another
 attribute, ``node`` is the size attribute of the operation itself, ``last`` the last entry of the shapes
-that the module views its data in, and a bare name another attribute. Of several, the first that exists counts.
+that the module views its data in, and a bare name another attribute. Of several, the first that fits counts.
 A class stands for its subclasses as well.
 """
 

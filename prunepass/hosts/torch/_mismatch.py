@@ -21,7 +21,7 @@ class Remedy:
     ties: tuple[Tie, ...] = ()
 
 
-class ReplayMismatch(UnsupportedError):
+class ReplayMismatch(UnsupportedError):  # noqa: N818 - the name is public
     """The host's own code contradicts a cut.
 
     Attributes:
@@ -59,6 +59,16 @@ class Difference:
     want: Any = None
     got: Any = None
 
+    def entries(self) -> tuple[int, ...] | None:
+        """Which numbers of the attribute differ; None where they cannot be told apart."""
+        if (
+            not isinstance(self.want, tuple)
+            or not isinstance(self.got, tuple)
+            or len(self.want) != len(self.got)
+        ):
+            return None
+        return tuple(i for i, (want, got) in enumerate(zip(self.want, self.got, strict=True)) if want != got)
+
 
 def first_difference(want: Graph, got: Graph) -> Difference | None:
     """The first node of ``got`` that is not the one of ``want``: operator, attributes, operands, shapes.
@@ -89,7 +99,8 @@ def _node_difference(want: Graph, got: Graph, one: Node, other: Node) -> Differe
     for name, found_name in zip(one.outputs, other.outputs, strict=True):
         shape, found = want.values[name].shape, got.values[found_name].shape
         if shape != found:
-            return Difference(one, f"'{one.op}' makes shape {found} where the cut needs {shape}", "", shape, found)
+            what = f"'{one.op}' makes shape {found} where the cut needs {shape}"
+            return Difference(one, what, "", shape, found)
     return None
 
 

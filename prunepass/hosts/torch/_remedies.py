@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ...ir import Dim, Dims, Graph, Node, Rule, Tie, UnsupportedError, atoms_of, registry, rule_of
+from ...ir import Graph, Node, Tie, UnsupportedError, registry, rule_of
+from ._axes import (
+    Axis,
+    axes_of_sizes,
+    axes_with,
+    changed_axes,
+    is_free,
+    parts_of,
+    summed_axes,
+    tensor_at,
+)
 from ._mismatch import Difference, Remedy, ReplayMismatch
 from ._source import Frame
 from ._statement import numbers_at
 
-Axis = tuple[str, int, int]  # "in" or "out", position, axis
+Pins = tuple[tuple[str, int, str], ...]
 
 
 def constrain(before: Graph, mismatch: UnsupportedError) -> Graph:
@@ -34,6 +44,8 @@ class Place:
 
     Attributes:
         node: the node where it shows.
+        nodes: all nodes of its source line.
+        reason: for pins and ties.
         literal: whether the source line writes the size as a number.
     """
 
@@ -43,6 +55,11 @@ class Place:
     nodes: tuple[Node, ...]
     reason: str
     literal: bool = False
+
+    def around(self) -> tuple[Node, ...]:
+        """All nodes of the module that the node belongs to."""
+        path = self.node.origin.path
+        return tuple(node for node in self.before.nodes if path and _inside(node.origin.path, path))
 
 
 def place_of(before: Graph, after: Graph, node: Node, frame: Frame | None) -> Place:
@@ -55,50 +72,87 @@ def place_of(before: Graph, after: Graph, node: Node, frame: Frame | None) -> Pl
 
 def literal_sizes(graph: Graph, node: Node, frame: Frame | None) -> tuple[int, ...]:
     """Sizes of a node that a cut may change and that the source line writes as numbers."""
-    if frame is None:
-        return ()
-    found = []
-    for value, free in _sizes(graph, node):
-        written = numbers_at(frame.file, frame.line, len(value))
-        found += [size for size, number, part in zip(value, written, free, strict=True) if part and size == number]
-    return tuple(found)
-
-
-def _sizes(graph: Graph, node: Node) -> Iterator[tuple[tuple[int, ...], tuple[bool, ...]]]:
-    """Size attributes of a node, and which of their entries a cut may change."""
-    for name, spec in rule_of(graph, node).sizes.items():
+    found: list[int] = []
+    rule = rule_of(graph, node)
+    for name in rule.sizes if frame is not None else ():
         value = node.attrs.get(name)
-        parts = spec if isinstance(spec, tuple) else (spec,)
-        values = value if isinstance(value, tuple) else (value,)
-        if len(parts) == len(values):
-            yield values, tuple(not isinstance(part, int) and any(True for _ in atoms_of(part)) for part in parts)
+        sizes: tuple[int, ...] = value if isinstance(value, tuple) else (value or 0,)
+        parts = parts_of(rule, name)
+        if frame is not None and len(parts) == len(sizes):
+            rows = zip(sizes, numbers_at(frame.file, frame.line, len(sizes)), parts, strict=True)
+            found += [size for size, number, part in rows if is_free(part) and size == number]
+    return tuple(found)
 
 
 def remedies(place: Place, difference: Difference | None = None) -> tuple[Remedy, ...]:
-    """Ties that explain the contradiction, then pins: of what differs, of what changes at the line, in the module."""
-    found = [] if place.literal else [Remedy(ties=_part_ties(place)), Remedy(ties=_module_ties(place))]
-    found.append(Remedy(_pins(place, _narrow(place, difference))))
+    """Ties that explain the contradiction, then pins: of what differs, of the line, of the module.
+
+    Ties can only explain sizes, and not those that the source writes as numbers. A constant that differs was
+    computed from some size, most likely one that is summed over nearby (the scale of attention).
+    """
+    rule = rule_of(place.before, place.node)
+    is_size = difference is None or difference.attr in rule.sizes
+    found: list[Remedy] = []
+    if is_size and not place.literal:
+        found += [Remedy(ties=_part_ties(place)), Remedy(ties=_module_ties(place))]
+    if not is_size:
+        found += [Remedy(_summed_pins(place, place.nodes)), Remedy(_summed_pins(place, place.around()))]
+    found.append(Remedy(_pins(place, place.node, _differing_axes(place, difference))))
     found.append(Remedy(_changed_pins(place, place.nodes)))
-    path = place.node.origin.path
-    around = [node for node in place.before.nodes if path and _inside(node.origin.path, path)]
-    found.append(Remedy(_changed_pins(place, around)))
+    found.append(Remedy(_changed_pins(place, place.around())))
     return tuple(remedy for remedy in found if remedy.pins or remedy.ties)
 
 
+def equal_sizes(
+    before: Graph, entries: Iterable[tuple[Node, str, int]], reason: str
+) -> tuple[Remedy, Remedy]:
+    """What makes several numbers one: ties between the axes that they are the sizes of, or else pins.
+
+    Args:
+        entries: node, its size attribute, and the position of the number in it.
+    """
+    axes: dict[tuple[str, int], None] = {}
+    for node, name, index in entries:
+        rule = rule_of(before, node)
+        part = parts_of(rule, name)[index]
+        found = [] if isinstance(part, int) else axes_with(rule, part)[:1]
+        axes.update({at: None for axis in found if (at := tensor_at(node, axis))})
+    first, *rest = axes or [("", 0)]
+    ties = tuple(Tie(first, other, reason) for other in rest)
+    return Remedy(ties=ties), Remedy(tuple((name, axis, reason) for name, axis in axes))
+
+
 def _inside(path: str, module: str) -> bool:
-    return path == module or path.startswith(f"{module}.")
+    return not module or path == module or path.startswith(f"{module}.")
 
 
 def _part_ties(place: Place) -> tuple[Tie, ...]:
-    """Parts of one tensor that were equal and are to be cut unequally: ``chunk`` and ``split(int)`` cannot."""
-    found = []
-    for node in place.nodes:
-        for axis in _parted_axes(place.before, node):
-            first = place.before.values[node.outputs[0]].shape[axis]
-            for name in node.outputs[1:]:
-                if name and place.before.values[name].shape[axis] == first:
-                    found.append(Tie((node.outputs[0], axis), (name, axis), place.reason))
+    """Parts of one tensor that were equal and are cut unequally: ``chunk`` and ``split(int)`` cannot do that.
+
+    They are looked for in the module of the place and in those around it, for code fails where parts are
+    used, and made equal wherever the same line runs.
+    """
+    found, lines = list[Tie](), {node.origin.line for node in _unequal_parts(place)}
+    for node in place.before.nodes:
+        for axis in _parted_axes(place.before, node) if node.origin.line in lines else ():
+            first, *rest = (name for name in node.outputs if name)
+            if len(_part_sizes(place.before, node, axis)) == 1:
+                found += [Tie((first, axis), (name, axis), place.reason) for name in rest]
     return tuple(found)
+
+
+def _unequal_parts(place: Place) -> Iterator[Node]:
+    """Nodes near the place whose results were equal and no longer are."""
+    for node in place.before.nodes:
+        if _inside(place.node.origin.path, node.origin.path) or node in place.nodes:
+            for axis in _parted_axes(place.before, node):
+                old, new = (_part_sizes(graph, node, axis) for graph in (place.before, place.after))
+                if len(old) == 1 < len(new):
+                    yield node
+
+
+def _part_sizes(graph: Graph, node: Node, axis: int) -> set[int]:
+    return {graph.values[name].shape[axis] for name in node.outputs if name}
 
 
 def _parted_axes(graph: Graph, node: Node) -> set[int]:
@@ -106,116 +160,74 @@ def _parted_axes(graph: Graph, node: Node) -> set[int]:
     if len(node.outputs) < 2:
         return set()
     rule = rule_of(graph, node)
-    return {axis for side, _, axis in _size_axes(rule, None) if side == "out"}
+    return {axis for side, _, axis in axes_of_sizes(rule, rule.sizes) if side == "out"}
 
 
 def _module_ties(place: Place) -> tuple[Tie, ...]:
-    """Columns of equal size of the weights in one module: code that divides its width by a number of heads."""
-    if not any(any(free) for node in place.nodes for _, free in _sizes(place.before, node)):
+    """Columns of equal size of a module's weights: its code divides its width by a number of heads."""
+    rules = [rule_of(place.before, node) for node in place.nodes]
+    if not any(is_free(part) for rule in rules for name in rule.sizes for part in parts_of(rule, name)):
         return ()
     found: dict[Tie, None] = {}
     for path in dict.fromkeys(node.origin.path for node in place.nodes if node.origin.path):
         first: dict[int, tuple[str, int]] = {}
-        for name, axis in _contracted_columns(place.before, path):
-            size = place.before.params[name].shape[axis]
-            start = first.setdefault(size, (name, axis))
+        for name, axis in _summed_columns(place.before, path):
+            start = first.setdefault(place.before.params[name].shape[axis], (name, axis))
             if start != (name, axis):
                 found[Tie(start, (name, axis), place.reason)] = None
     return tuple(found)
 
 
-def _contracted_columns(graph: Graph, path: str) -> Iterator[tuple[str, int]]:
+def _summed_columns(graph: Graph, path: str) -> Iterator[tuple[str, int]]:
+    """Axes of weights in a module that are summed over."""
     for node in graph.nodes:
         at = registry()[node.op].position("weight")
-        if at is None or at >= len(node.inputs) or not _inside(node.origin.path, path):
-            continue
-        name, rule = node.inputs[at], rule_of(graph, node)
-        dims = rule.operands[at]
-        if name in graph.params and dims is not None:
-            summed = {leaf for dim in rule.contracted for leaf in atoms_of(dim)}
-            yield from ((str(name), axis) for axis, dim in enumerate(dims) if summed & set(atoms_of(dim)))
+        name = node.inputs[at] if at is not None and at < len(node.inputs) else None
+        if name in graph.params and _inside(node.origin.path, path):
+            columns = sorted(axis for _, position, axis in summed_axes(graph, node) if position == at)
+            yield from ((str(name), axis) for axis in columns)
 
 
-def _narrow(place: Place, difference: Difference | None) -> set[Axis]:
+def _differing_axes(place: Place, difference: Difference | None) -> set[Axis]:
     """The axes that the differing number is the size of."""
-    node, rule = place.node, rule_of(place.before, place.node)
+    rule = rule_of(place.before, place.node)
     if difference is not None and difference.attr in rule.sizes:
-        return set(_size_axes(rule, difference))
+        return set(axes_of_sizes(rule, [difference.attr], difference.entries()))
+    changed = changed_axes(place.before, place.after, place.node)
     if difference is None:
-        return set(_size_axes(rule, None))
-    changed = list(_changed_axes(place, node))
-    summed = {leaf for dim in rule.contracted for leaf in atoms_of(dim)}
-    inner = [axis for axis in changed if summed & set(atoms_of(_dim(rule, axis)))]
-    return set(inner or changed[-1:])
+        return set(axes_of_sizes(rule, rule.sizes)) or {axis for axis in changed if axis[:2] == ("in", 0)}
+    return set(changed[-1:])
 
 
-def _size_axes(rule: Rule, difference: Difference | None) -> Iterator[Axis]:
-    """Axes of results, or else of operands, that the size attributes (or the entries that differ) belong to."""
-    for name, spec in rule.sizes.items():
-        if difference is not None and difference.attr != name:
-            continue
-        parts = spec if isinstance(spec, tuple) else (spec,)
-        for index, part in enumerate(parts):
-            if not isinstance(part, int) and (difference is None or _differs(difference, index)):
-                yield from _axes_with(rule, part)
-
-
-def _differs(difference: Difference, index: int) -> bool:
-    want, got = difference.want, difference.got
-    if isinstance(want, tuple) and isinstance(got, tuple) and len(want) == len(got):
-        return bool(want[index] != got[index])
-    return True
-
-
-def _axes_with(rule: Rule, part: Dim) -> Iterator[Axis]:
-    wanted = set(atoms_of(part))
-    sides: Sequence[tuple[str, Sequence[Dims | None]]] = (("out", rule.results), ("in", rule.operands))
-    for side, tensors in sides:
-        found = [
-            (side, position, axis)
-            for position, dims in enumerate(tensors)
-            for axis, dim in enumerate(dims or ())
-            if wanted & set(atoms_of(dim))
-        ]
-        yield from found
-        if found:
-            return
-
-
-def _dim(rule: Rule, at: Axis) -> Dim:
-    side, position, axis = at
-    dims = (rule.operands if side == "in" else rule.results)[position]
-    assert dims is not None
-    return dims[axis]
-
-
-def _changed_axes(place: Place, node: Node) -> Iterator[Axis]:
-    rule = rule_of(place.before, node)
-    for side, names, tensors in (("in", node.inputs, rule.operands), ("out", node.outputs, rule.results)):
-        for position, (name, dims) in enumerate(zip(names, tensors, strict=False)):
-            if name and dims is not None:
-                old, new = place.before.tensor(name).shape, place.after.tensor(name).shape
-                yield from ((side, position, axis) for axis, size in enumerate(old) if new[axis] != size)
-
-
-def _pins(place: Place, axes: Iterable[Axis]) -> tuple[tuple[str, int, str], ...]:
-    """The same axes of every call of the same operator at the place: other layers run the same code."""
-    wanted = sorted(axes)
-    alike = [node for node in place.nodes if node.op == place.node.op] or [place.node]
+def _summed_pins(place: Place, nodes: Iterable[Node]) -> Pins:
+    """Axes that change and are summed over between two computed values."""
     found: dict[tuple[str, int, str], None] = {}
-    for node in alike:
-        for side, position, axis in wanted:
-            names = node.inputs if side == "in" else node.outputs
-            name = names[position] if position < len(names) else None
-            if name and axis < len(place.before.tensor(name).shape):
-                found[name, axis, place.reason] = None
+    for node in nodes:
+        if not any(name in place.before.params for name in node.inputs):
+            axes = summed_axes(place.before, node) & set(changed_axes(place.before, place.after, node))
+            found.update(dict.fromkeys(_pins(place, node, axes)))
     return tuple(found)
 
 
-def _changed_pins(place: Place, nodes: Sequence[Node]) -> tuple[tuple[str, int, str], ...]:
+def _pins(place: Place, node: Node, axes: Iterable[Axis]) -> Pins:
+    """The same axes of every call of the operator at the line of ``node``: other layers run the same code."""
+    wanted, line = sorted(axes), node.origin.line
+    alike = [
+        other for other in place.before.nodes if line and (other.op, other.origin.line) == (node.op, line)
+    ]
+    found: dict[tuple[str, int, str], None] = {}
+    for other in alike or [node]:
+        for at in (tensor_at(other, axis) for axis in wanted):
+            if at and at[1] < len(place.before.tensor(at[0]).shape):
+                found[at[0], at[1], place.reason] = None
+    return tuple(found)
+
+
+def _changed_pins(place: Place, nodes: Iterable[Node]) -> Pins:
     found: dict[tuple[str, int, str], None] = {}
     for node in nodes:
-        for side, position, axis in _changed_axes(place, node):
-            name = (node.inputs if side == "in" else node.outputs)[position]
-            found[str(name), axis, place.reason] = None
+        for axis in changed_axes(place.before, place.after, node):
+            at = tensor_at(node, axis)
+            if at:
+                found[at[0], at[1], place.reason] = None
     return tuple(found)

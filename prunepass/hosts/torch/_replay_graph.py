@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ...ir import Graph, Param
 from ._capture import tensors_of
@@ -37,7 +38,10 @@ def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphMod
             shapes = tuple(None if name is None else after.tensor(name).shape for name in wanted.inputs)
             if wanted.op != "foreign":
                 rewrite(node, wanted, shapes)
-        elif node.name in after.params and after.params[node.name].source is not before.params[node.name].source:
+        elif (
+            node.name in after.params
+            and after.params[node.name].source is not before.params[node.name].source
+        ):
             _write_constant(result, node, after.params[node.name])
     result.graph.lint()
     result.recompile()
@@ -122,8 +126,21 @@ class _Shapes(fx.Interpreter):
 def _refresh(result: fx.GraphModule) -> None:
     """New shapes on every node, symbolic sizes included."""
     given = [node.meta.get("val") for node in result.graph.nodes if node.op == "placeholder"]
-    modes = [value.fake_mode for value in given if hasattr(value, "fake_mode")]
-    if modes:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            _Shapes(result, modes[0]).run(*given, enable_io_processing=False)
+    symbolic = [value for value in given if isinstance(value, torch.Tensor) and not _is_static(value)]
+    mode = symbolic[0].fake_mode if symbolic else FakeTensorMode()  # type: ignore[attr-defined]
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        made = given if symbolic else [_fake(mode, value) for value in given]
+        _Shapes(result, mode).run(*made, enable_io_processing=False)
+
+
+def _is_static(value: torch.Tensor) -> bool:
+    return all(isinstance(size, int) for size in value.shape)
+
+
+def _fake(mode: FakeTensorMode, value: Any) -> Any:
+    """The same kind of tensor in another mode."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    with mode:
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)

@@ -39,7 +39,9 @@ def rewrite(call: fx.Node, node: Node, shapes: tuple[Shape | None, ...]) -> None
             return
     if not _respelled(call, op, spelling, node, shapes):
         raise UnsupportedError(
-            f"'{call.target}' cannot be written with {dict(node.attrs)}", where=node.origin, advice="keep this layer"
+            f"'{call.target}' cannot be written with {dict(node.attrs)}",
+            where=node.origin,
+            advice="keep this layer",
         )
 
 
@@ -100,9 +102,7 @@ def _set(call: fx.Node, changes: Mapping[str, Any]) -> None:
                 call.update_kwarg(argument.name, changes[argument.name])
 
 
-def _respelled(
-    call: fx.Node, op: Op, spelling: Aten, node: Node, shapes: tuple[Shape | None, ...]
-) -> bool:
+def _respelled(call: fx.Node, op: Op, spelling: Aten, node: Node, shapes: tuple[Shape | None, ...]) -> bool:
     """Try the operator's other overloads: ``split`` into equal parts has one that takes every size."""
     bound = arguments(call)
     data = [bound[name] for name in spelling.inputs]
@@ -113,7 +113,9 @@ def _respelled(
                 continue
             given = dict(zip(other.inputs, data, strict=True))
             given.update((arg, _listed(node.attrs.get(name))) for name, arg in other.attrs.items())
-            if set(given) <= {arg.name for arg in overload._schema.arguments} and _means(other, given, node, shapes):
+            if set(given) <= {arg.name for arg in overload._schema.arguments} and _means(
+                other, given, node, shapes
+            ):
                 _retarget(call, overload, given)
                 return True
     return False
@@ -125,5 +127,7 @@ def _retarget(call: fx.Node, overload: torch._ops.OpOverload, given: Mapping[str
         if argument.kwarg_only:
             kwargs.update({argument.name: given[argument.name]} if argument.name in given else {})
         else:
-            args.append(given.get(argument.name, argument.default_value if argument.has_default_value() else None))
+            args.append(
+                given.get(argument.name, argument.default_value if argument.has_default_value() else None)
+            )
     call.target, call.args, call.kwargs = overload, tuple(args), kwargs

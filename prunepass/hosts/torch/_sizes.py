@@ -19,6 +19,7 @@ class Change:
     """A size attribute of one operation before and after the cut; the two may be equal."""
 
     node: Node
+    name: str
     old: Size
     new: Size
 
@@ -41,7 +42,9 @@ class Facts:
             self.nodes.setdefault(path, []).append(old)
             for name in rule_of(before, old).sizes:
                 if name in old.attrs and name in new.attrs:
-                    self.changes.setdefault(path, []).append(Change(old, old.attrs[name], new.attrs[name]))
+                    self.changes.setdefault(path, []).append(
+                        Change(old, name, old.attrs[name], new.attrs[name])
+                    )
 
     def shape_pairs(self, path: str) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Shapes before and after of every tensor that operations of a module read or make."""
@@ -74,7 +77,8 @@ class LayerSize:
         derived = self.derive(new=True)
         if derived is None or derived == _plain(current):
             return None
-        return self.module, self.name, type(current)(derived) if isinstance(current, list) else derived
+        new = list(derived) if isinstance(current, list) and isinstance(derived, tuple) else derived
+        return self.module, self.name, new
 
     def derive(self, *, new: bool) -> Size | None:
         """The attribute's value as the tensors and operations before or after the cut have it."""
@@ -93,7 +97,7 @@ class LayerSize:
     def _lookup(self, source: str, current: Size, *, new: bool) -> Size | None:
         name, _, axis = source.partition(".")
         if not axis:
-            return _plain(getattr(self.module, name, None))
+            return _size(getattr(self.module, name, None))
         owner = self.facts.input_shape(self.path, new=new) if name == "input" else None
         if name != "input":
             shape = getattr(getattr(self.module, name, None), "shape", None)
@@ -115,6 +119,11 @@ class LayerSize:
         if not new or not moved:
             return current if entries else None
         return moved.pop() if len(moved) == 1 else None
+
+
+def _size(value: Any) -> Size | None:
+    found = _plain(value)
+    return found if isinstance(found, (int, tuple)) else None
 
 
 def _plain(value: Any) -> Any:

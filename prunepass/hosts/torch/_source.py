@@ -24,7 +24,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One line of source; ``str`` keeps the file's own name only, so that messages are the same everywhere."""
+    """One line of source; ``str`` keeps the file's own name only: messages are the same everywhere."""
 
     file: str
     line: int
@@ -63,18 +63,18 @@ def whole_traces() -> Iterator[None]:
         yield
         return
 
-    def every_frame(tracer: Any, summary: traceback.StackSummary) -> Any:
+    def every_frame(tracer: Any, user_stack_summary: traceback.StackSummary) -> Any:
         flag, tracer._record_forward_stack_traces_only = tracer._record_forward_stack_traces_only, False
         try:
-            return original(tracer, summary)
+            return original(tracer, user_stack_summary)
         finally:
             tracer._record_forward_stack_traces_only = flag
 
-    setattr(TracerBase, "_filter_traceback_frames", every_frame)
+    TracerBase._filter_traceback_frames = every_frame  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
-        setattr(TracerBase, "_filter_traceback_frames", original)
+        TracerBase._filter_traceback_frames = original  # type: ignore[method-assign]
 
 
 def raised_at(error: BaseException) -> Frame | None:
@@ -83,7 +83,7 @@ def raised_at(error: BaseException) -> Frame | None:
 
 
 def frames_of(error: BaseException) -> list[Frame]:
-    """The user's own lines that an exception passed through, innermost first; else one that its text quotes."""
+    """The user's own lines that an exception passed through, innermost first; or one that its text quotes."""
     for each in _chain(error):
         entries = traceback.extract_tb(each.__traceback__)
         frames = [Frame(entry.filename, entry.lineno or 0) for entry in entries if _is_user(entry.filename)]

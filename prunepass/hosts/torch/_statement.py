@@ -13,12 +13,16 @@ from pathlib import Path
 from torch import nn
 
 Item = str | int | None
-"""One argument: the attribute of ``self`` that it names, the number that it is, or anything else."""
+"""One argument: the one attribute of ``self`` in it (perhaps times something), its number, or else."""
+
+
+def attributes_read(kind: type) -> frozenset[str] | None:
+    """Attributes that methods other than ``__init__`` mention; None where the source cannot be read."""
+    return _attributes_read(kind)
 
 
 @cache
-def attributes_read(kind: type) -> frozenset[str] | None:
-    """Attributes that methods other than ``__init__`` mention; None where the source cannot be read."""
+def _attributes_read(kind: type) -> frozenset[str] | None:
     found: set[str] = set()
     for base in _own_bases(kind):
         tree = _class_tree(base)
@@ -103,6 +107,9 @@ def _row(numbers: list[ast.expr], count: int) -> tuple[Item, ...] | None:
 def _item(item: ast.expr) -> Item:
     if isinstance(item, ast.Constant) and isinstance(item.value, int) and not isinstance(item.value, bool):
         return item.value
+    if isinstance(item, ast.BinOp) and isinstance(item.op, ast.Mult):
+        names = [side for side in (_item(item.left), _item(item.right)) if isinstance(side, str)]
+        return names[0] if len(names) == 1 else None
     if isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self":
         return item.attr
     return None

@@ -1,7 +1,8 @@
 """Joining tensors and taking them apart: the axis is a Sum of segments.
 
 Rule: ``concat``: the result's axis is the sum of the operands' axes. ``split``: the operand's axis is the sum
-of the results' axes, whose sizes are an attribute. All other axes are shared by everyone.
+of the results' axes, whose sizes are an attribute. All other axes are shared by everyone. Single entries that
+are stacked or unbound are segments of size 1: there is nothing in them to cut.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from .._dims import Dim, Dims, Fixed, atom, atoms, sizes, total
 from .._errors import UnsupportedError
 from .._flow import movement
 from .._graph import Array, Shape
-from .._moves import stays
 from .._op import Aten, Call, Onnx, Op, Rule
 from .._plain import axis_of, integers
 from .._spelling import shape_of
@@ -50,7 +50,7 @@ def _concat(call: Call, *arrays: Array | None) -> Array:
 
 def _stack_rule(call: Call) -> Rule:
     dims, axis = atoms(call.shape(0)), call.attrs["axis"]
-    made = (*dims[:axis], stays(len(call.shapes), "tensors are stacked here", call), *dims[axis:])
+    made = (*dims[:axis], Fixed(len(call.shapes)), *dims[axis:])
     return Rule((dims,) * len(call.shapes), (made,))
 
 
@@ -77,8 +77,7 @@ def _unbind_rule(call: Call) -> Rule:
     shape, axis = call.shape(0), call.attrs["axis"]
     dims = atoms(shape)
     rest = (*dims[:axis], *dims[axis + 1 :])
-    bound = stays(shape[axis], "every entry becomes a tensor of its own", call)
-    return Rule(((*dims[:axis], bound, *dims[axis + 1 :]),), (rest,) * shape[axis])
+    return Rule(((*dims[:axis], Fixed(shape[axis]), *dims[axis + 1 :]),), (rest,) * shape[axis])
 
 
 def _unbind(call: Call, x: Array) -> tuple[Array, ...]:

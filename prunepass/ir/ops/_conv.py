@@ -78,7 +78,10 @@ def _grouped(x: Array, groups: int) -> Array:
 
 def _mix(weight: Array, x: Array) -> Array:
     """Multiply (g, o, i) with (b, g, i, p); a single pair of channels is a plain product."""
-    return weight * x if weight.shape[1] == weight.shape[2] == 1 else np.asarray(np.matmul(weight, x))
+    if weight.shape[1] == weight.shape[2] == 1:
+        return weight * x
+    # numpy multiplies strided matrices in a plain loop: contiguous ones go to BLAS.
+    return np.asarray(np.matmul(np.ascontiguousarray(weight), np.ascontiguousarray(x)))
 
 
 def _convolve(x: Array, weight: Array, plan: _Plan) -> Array:

@@ -21,7 +21,7 @@ from .._spelling import required, shape_of
 
 def _expand_rule(call: Call) -> Rule:
     made = atoms(call.attrs["shape"])
-    return Rule((aligned(call.shape(0), made, call),), (made,), sizes={"shape": made})
+    return Rule((aligned(call.shape(0), made),), (made,), sizes={"shape": made})
 
 
 def _expand(call: Call, x: Array) -> Array:
@@ -31,7 +31,7 @@ def _expand(call: Call, x: Array) -> Array:
 def _copy_rule(call: Call) -> Rule:
     """The shape is that of operand 0, the data that of operand 1."""
     made = atoms(call.shape(0))
-    return Rule((made, aligned(call.shape(1), made, call)), (made,))
+    return Rule((made, aligned(call.shape(1), made)), (made,))
 
 
 def _copy(call: Call, x: Array, source: Array) -> Array:

@@ -87,7 +87,7 @@ def _put_rule(call: Call) -> Rule:
     whole = tuple(stays(size, _REASON, call) if axis in axes else atom(size) for axis, size in pairs)
     operands, made = index_dims(call, 2, _REASON)
     target = placed(call, 2, made, tuple(dim for axis, dim in enumerate(whole) if axis not in axes))
-    return Rule((whole, aligned(call.shape(1), target, call), *operands), (whole,))
+    return Rule((whole, aligned(call.shape(1), target), *operands), (whole,))
 
 
 def _put(call: Call, x: Array, values: Array, *indices: Array | None) -> Array:

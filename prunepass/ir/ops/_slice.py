@@ -46,12 +46,12 @@ def _strided(size: int, start: int, stop: int, step: int, call: Call) -> _Range:
     offset, count = start % step, len(range(start, stop, step))
     full = min(count, (size - start + offset) // step)
     before, rows = atom(start - offset), atom(full)
-    inner = stays(step, f"every {step}th entry is taken", call)
+    inner = stays(step, f"one of every {step} entries is taken", call)
     rest = size - before.size - full * step
     whole, end = prod(rows, inner), total(before, Fixed(offset))
     if count == full:
         return _Range(total(before, whole, atom(rest)), rows, end, total(before, whole))
-    short = stays(rest, f"every {step}th entry is taken", call)
+    short = stays(rest, f"one of every {step} entries is taken", call)
     return _Range(total(before, whole, short), total(rows, Fixed(1)), end, total(before, whole, Fixed(rest)))
 
 

@@ -102,7 +102,9 @@ def _diagonal_rule(call: Call) -> Rule:
     shape, axes = call.shape(0), (call.attrs["rows"], call.attrs["columns"])
     rows, columns = (shape[axis] for axis in axes)
     reason, offset = "a diagonal compares row and column", call.attrs["offset"]
-    whole = tuple(stays(size, reason, call) if axis in axes else atom(size) for axis, size in enumerate(shape))
+    whole = tuple(
+        stays(size, reason, call) if axis in axes else atom(size) for axis, size in enumerate(shape)
+    )
     count = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
     rest = (dim for axis, dim in enumerate(whole) if axis not in axes)
     return Rule((whole,), ((*rest, stays(count, reason, call)),))

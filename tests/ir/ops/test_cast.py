@@ -77,7 +77,7 @@ def test_a_truth_value_is_at_most_one() -> None:
 
 
 def test_an_element_type_that_nobody_computes_in_is_refused() -> None:
-    op, spelling = registry().onnx("Cast", 13) or (None, None)
+    _, spelling = registry().onnx("Cast", 13) or (None, None)
     assert spelling is not None and spelling.fix is not None
     with pytest.raises(UnsupportedError, match="dtype number 8"):
         spelling.fix({"dtype": 8}, ())

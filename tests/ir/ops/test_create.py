@@ -9,7 +9,6 @@ import pytest
 
 from prunepass.ir import Atom, Call, Sampler, registry
 from prunepass.ir._cutting import cut_attrs
-from tests.ir.ops.reach import dropped_entries as dropped_entries
 from tests.probe import Probe, data, probe_aten, probe_onnx
 
 

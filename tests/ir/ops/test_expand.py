@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Atom, Call, Prod, UnsupportedError, registry
-from tests.ir.ops.reach import dropped_entries as dropped_entries
 from tests.probe import data, probe_aten, probe_onnx
 
 Shape = tuple[int, ...]

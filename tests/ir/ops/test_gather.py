@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Array, Atom, Call, Fixed, Sampler, UnsupportedError, registry
-from tests.ir.ops.reach import dropped_entries as dropped_entries
 from tests.probe import Probe, data, probe_aten, probe_onnx
 
 
@@ -62,7 +61,13 @@ def test_onnx_gather_elements(opset: int, axis: int) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "places", "batch"),
-    [((3, 4), (2, 2), 0), ((3, 4), (5, 1), 0), ((2, 3, 4), (2, 1), 1), ((2, 3, 4, 2), (2, 5, 2), 1), ((3, 4), (2,), 0)],
+    [
+        ((3, 4), (2, 2), 0),
+        ((3, 4), (5, 1), 0),
+        ((2, 3, 4), (2, 1), 1),
+        ((2, 3, 4, 2), (2, 5, 2), 1),
+        ((3, 4), (2,), 0),
+    ],
 )
 def test_onnx_gather_nd(shape: tuple[int, ...], places: tuple[int, ...], batch: int) -> None:
     given: dict[str, Any] = {"batch_dims": batch} if batch else {}

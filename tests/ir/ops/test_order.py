@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Array, Atom, Fixed, Sampler
-from tests.ir.ops.reach import dropped_entries as dropped_entries
 from tests.probe import data, probe_aten, probe_onnx
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Array, UnsupportedError
-from tests.ir.ops.reach import dropped_entries as dropped_entries
-from tests.ir.ops.reach import free
+from tests.law import occurrences
 from tests.probe import data, probe_aten, probe_onnx
 
 
@@ -61,7 +60,7 @@ def test_onnx_scatter_nd(opset: int, places: Any) -> None:
     coordinates = np.array(places, np.int64)
     new = data(*coordinates.shape[:-1], *(3, 4, 2)[coordinates.shape[-1] :], seed=1)
     rule = probe_onnx("ScatterND", opset, [data(3, 4, 2), coordinates, new]).rule
-    assert {count for leaf, count in free(rule).items() if leaf.size == 2} == {3}
+    assert {count for leaf, count in occurrences(rule).items() if leaf.size == 2} == {3}
 
 
 I, J = np.array([2, 0]), np.array([1, 3])  # noqa: E741

@@ -34,7 +34,9 @@ def test_onnx_range(opset: int, bounds: tuple[int, ...]) -> None:
     probe_onnx("Range", opset, [np.array(bound, np.float32) for bound in bounds])
 
 
-@pytest.mark.parametrize(("attrs", "shape"), [({}, (3, 4)), ({"k": 1}, (3, 3)), ({"k": -1, "dtype": 7}, (2, 4))])
+@pytest.mark.parametrize(
+    ("attrs", "shape"), [({}, (3, 4)), ({"k": 1}, (3, 3)), ({"k": -1, "dtype": 7}, (2, 4))]
+)
 def test_onnx_eye_like(attrs: dict[str, int], shape: tuple[int, ...]) -> None:
     probe_onnx("EyeLike", 9, [data(*shape)], attrs)
     probe_onnx("EyeLike", 22, [np.ones(shape, np.int32)], attrs)
@@ -56,13 +58,15 @@ def test_onnx_one_hot(opset: int, axis: int) -> None:
 
 
 def test_the_number_of_classes_must_be_known() -> None:
-    op, spelling = registry().onnx("OneHot", 11) or (None, None)
+    _, spelling = registry().onnx("OneHot", 11) or (None, None)
     assert spelling is not None and spelling.fix is not None
     with pytest.raises(UnsupportedError, match="'depth' is not constant"):
         spelling.fix({}, ((3,),))
 
 
-@pytest.mark.parametrize("attrs", [{}, {"start": 1}, {"start": -2, "end": -1}, {"end": 9}, {"start": 3, "end": 1}])
+@pytest.mark.parametrize(
+    "attrs", [{}, {"start": 1}, {"start": -2, "end": -1}, {"end": 9}, {"start": 3, "end": 1}]
+)
 def test_onnx_shape(attrs: dict[str, int]) -> None:
     probe = probe_onnx("Shape", 15, [data(2, 3, 4, 5)], attrs)
     assert probe.rule.operands == (None,)

@@ -72,7 +72,9 @@ def test_torch_roll(shifts: list[int], axes: list[int]) -> None:
 
 def test_a_roll_exchanges_two_segments_and_its_shift_follows() -> None:
     probe = probe_aten("roll.default", data(2, 6), [2], [1])
-    before, after = (tuple(atoms_of(dims[1])) for dims in (probe.rule.operands[0] or (), probe.rule.results[0]))
+    before, after = (
+        tuple(atoms_of(dims[1])) for dims in (probe.rule.operands[0] or (), probe.rule.results[0])
+    )
     assert before == after[::-1]
     cut: Any = cut_attrs(probe.call.attrs, probe.rule, lambda dim: dim, {before[1]: np.array([1])})
     assert cut["shifts"] == (1,)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Call, Prod, UnsupportedError, registry
-from tests.ir.ops.reach import dropped_entries as dropped_entries
 from tests.probe import data, probe_aten, probe_onnx
 
 
@@ -49,14 +48,21 @@ def test_onnx_col2im(attrs: dict[str, Any]) -> None:
 
 
 def test_columns_that_are_no_windows_are_refused() -> None:
-    attrs = {"kernel": (2, 2), "dilation": (1, 1), "stride": (1, 1), "pads": ((0, 0), (0, 0)), "space": (4, 4)}
+    attrs = {
+        "kernel": (2, 2),
+        "dilation": (1, 1),
+        "stride": (1, 1),
+        "pads": ((0, 0), (0, 0)),
+        "space": (4, 4),
+    }
     for shape in ((1, 7, 9), (1, 8, 8)):
         with pytest.raises(UnsupportedError, match="not windows"):
             registry()["columns_to_image"].rule(Call(attrs, (shape,)))
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "offset"), [([2, 3], [1, 2], None), ([3, 3], [4, 0], 1), ([], [], 5), ([2, 2, 2], [1, 1, 1], 0)]
+    ("size", "stride", "offset"),
+    [([2, 3], [1, 2], None), ([3, 3], [4, 0], 1), ([], [], 5), ([2, 2, 2], [1, 1, 1], 0)],
 )
 def test_a_strided_view_is_pinned(size: list[int], stride: list[int], offset: int | None) -> None:
     rule = probe_aten("as_strided.default", data(3, 4), size, stride, offset).rule

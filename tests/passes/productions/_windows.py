@@ -114,7 +114,8 @@ def statistics_over_channels(net: Net) -> None:
 @table(always)
 def place_of_the_largest(net: Net) -> None:
     axis = net.pick(*range(1, net.rank))
-    place = net.add("argmax", net.now, axis=axis, keepdims=True)
+    no_ties = net.add("add", net.now, net.weight(1, *net.dims[1:]))
+    place = net.add("argmax", no_ties, axis=axis, keepdims=True)
     net.then("add", net.add("multiply", place, net.number(0.1)))
 
 
