@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 _MARK = "result: "
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def isolated(work: str, *, limit: float, **arguments: Any) -> dict[str, Any]:

@@ -108,11 +108,17 @@ def _widths(graph: Graph, expected: Graph, found: Graph) -> list[Finding]:
     shared = [p for p in expected.params.values() if p.trained and p.name in found.params]
     if not shared:
         return [Finding("widths", False, "it shares no param with the model that the plan was made for")]
-    groups = {member.tensor: group.name for group in couple(graph).prunable for member in group.members}
+    prunable = couple(graph).prunable
+    groups = {(member.tensor, member.axis): group.name for group in prunable for member in group.members}
     wrong: dict[str, Finding] = {}
     for param in shared:
-        shape, where = found.params[param.name].shape, groups.get(param.name, param.name)
-        if shape != param.shape and where not in wrong:
+        shape = found.params[param.name].shape
+        if shape == param.shape:
+            continue
+        pairs = enumerate(zip(shape, param.shape, strict=False))
+        axis = next((axis for axis, (have, want) in pairs if have != want), 0)
+        where = groups.get((param.name, axis), param.name)
+        if where not in wrong:
             text = f"param '{param.name}' has shape {shape}, the plan leaves {param.shape}"
             wrong[where] = Finding("widths", False, text, where)
     holds = Finding("widths", True, f"{len(shared)} params have the shapes that the plan leaves")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,12 +56,13 @@ def _console(*, stderr: bool) -> Console:
     return console
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table whose cells are shown as they are; columns that start with ``>`` are numbers."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
+    """A table whose cells are shown as they are, under its title; columns that start with ``>`` are numbers."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=Text(title) if title else None, title_justify="left")
+    made = Table()
     for column in columns:
         number = column.startswith(">")
         made.add_column(
@@ -70,7 +70,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         )
     for row in rows:
         made.add_row(*(Text(str(cell)) for cell in row))
-    return made
+    return Group(Text(title, style="bold"), made) if title else made
 
 
 def _set_verbosity(context: click.Context, parameter: click.Parameter, value: int | bool) -> None:

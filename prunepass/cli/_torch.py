@@ -14,6 +14,9 @@ from ._models import search_here
 
 _ADVICE = "a factory takes no arguments and returns a module, or (module, example_inputs)"
 
+# Source paths of this machine, and addresses of graphs in memory, which differ from run to run.
+_PRIVATE = ("stack_trace", "from_node")
+
 Sizes = Sequence[tuple[str, tuple[int, ...]]]
 
 
@@ -37,7 +40,8 @@ def from_factory(name: str, sizes: Sizes) -> tuple[Any, Any, tuple[Path, ...]]:
     search_here()
     before = set(sys.modules)
     made = _call(_import(name), name)
-    model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    model: Any = made[0] if isinstance(made, tuple) and len(made) == 2 else made
+    inputs: Any = None if model is made else made[1]
     if not isinstance(model, torch.nn.Module):
         raise UsageError(f"it returned a {type(model).__name__}, no module", where=name, advice=_ADVICE)
     if sizes:
@@ -93,7 +97,7 @@ def from_file(path: Path, sizes: Sizes) -> tuple[Any, Any]:
     except Exception as error:  # torch raises whatever its parts raise
         what = f"torch cannot read it: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         raise ModelError(what, where=str(path), advice="write it with torch.export.save") from error
-    return program, _random(torch, sizes) if sizes else None
+    return program, _random(torch, sizes) if sizes else program.example_inputs
 
 
 def _random(torch: Any, sizes: Sizes) -> tuple[Any, ...]:
@@ -112,8 +116,10 @@ def to_file(model: Any, inputs: Any, path: Path) -> None:
 
 def _write(torch: Any, model: Any, inputs: Any, path: Path) -> None:
     program = model if isinstance(model, torch.export.ExportedProgram) else _exported(torch, model, inputs)
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            for key in _PRIVATE:
+                node.meta.pop(key, None)
     if path.suffix == ".onnx":
         _to_onnx(torch, program, path)
     else:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
     from ..measure import Measurement
 
@@ -79,7 +79,7 @@ class Net:
     note: str = ""
 
 
-def net_table(title: str, nets: Sequence[Net]) -> Table:
+def net_table(title: str, nets: Sequence[Net]) -> RenderableType:
     """One row a network, the original first."""
     from ..cli._face import table
 

@@ -17,8 +17,11 @@ class Session(Protocol):
         form: ``module``, ``graph`` or ``onnx``: what replay gives back.
     """
 
-    graph: Graph
-    form: str
+    @property
+    def graph(self) -> Graph: ...
+
+    @property
+    def form(self) -> str: ...
 
     def replay(self, before: Graph, after: Graph, *, inplace: bool) -> Any:
         """The host's model changed as ``before`` (the captured graph, perhaps with pins) became ``after``.
@@ -54,17 +57,14 @@ def open_model(model: Any, example_inputs: Any = None, *, form: str = "module") 
     if form not in ("module", "graph"):
         raise UsageError(f"there is no form '{form}'", advice="there are module and graph")
     roots = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    session: Session | None = None
     if isinstance(model, (str, os.PathLike)) or roots & _ONNX:
         from .onnx import open_session as open_onnx
 
-        session = open_onnx(model, example_inputs)
-    elif "torch" in roots:
+        return open_onnx(model, example_inputs)
+    if "torch" in roots:
         from .torch import open_session as open_torch
 
-        session = open_torch(model, example_inputs, form=form)
-    if session is not None:
-        return session
+        return open_torch(model, example_inputs, form=form)
     raise UsageError(
         f"a {type(model).__module__}.{type(model).__qualname__} is no model",
         advice="give an nn.Module, ExportedProgram, GraphModule, ONNX path, ModelProto, onnx_ir.Model or "

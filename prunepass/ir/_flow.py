@@ -43,7 +43,7 @@ class Sampler:
         """Samples of shape ``(K, *mean.shape)`` with exactly this mean and deviation."""
         order = np.tile(self._grid, (mean.size, 1))
         order = self._generator.permuted(order, axis=1).T.reshape(SAMPLES, *mean.shape)
-        return mean + deviation * order
+        return np.asarray(mean + deviation * order)
 
 
 def _normal_quantiles(count: int) -> Array:
@@ -56,7 +56,7 @@ def _normal_quantiles(count: int) -> Array:
         mid = (low + high) / 2
         below = np.array([0.5 * (1 + erf(x / sqrt(2))) for x in mid]) < levels
         low, high = np.where(below, mid, low), np.where(below, high, mid)
-    return (low + high) / 2
+    return np.asarray((low + high) / 2)
 
 
 def _ones(op: Op, call: Call, arrays: Arrays) -> tuple[Array, ...]:

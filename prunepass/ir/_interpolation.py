@@ -118,7 +118,7 @@ def check_kind(kind: Kind) -> None:
 
 def triangle(distance: Array) -> Array:
     """The linear kernel."""
-    return np.maximum(1 - np.abs(distance), 0)
+    return np.asarray(np.maximum(1 - np.abs(distance), 0))
 
 
 def cubic(distance: Array, a: float) -> Array:

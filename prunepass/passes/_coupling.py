@@ -29,7 +29,6 @@ from ..ir import (
     rule_of,
 )
 
-
 # Operands that go with the channels that another operand makes.
 _ADDED = frozenset(("bias", "scale", "shift", "mean", "var"))
 

@@ -43,21 +43,22 @@ class Policy:
             raise UsageError(f"there is no mode '{self.mode}'", advice=f"there are {', '.join(_PRICES)}")
         if self.align < 1 or not 0 <= self.floor <= 1:
             raise UsageError(f"align {self.align} must be at least 1 and floor {self.floor} a fraction")
+        for pattern, fraction in self.ratios.items():
+            if not 0 < fraction <= 1:
+                raise UsageError(f"the ratio {pattern}={fraction:g} is not a fraction kept, in (0, 1]")
 
     def plan(self, coupling: Coupling, scores: Scores) -> Plan:
         """The plan; scores by group name, larger = keep.
 
         Raises:
             BudgetError: it cannot be met; the text says how near it can get and why.
+            UsageError: a score is not finite, or a ratio is for a group that is not there.
         """
         tracks = _tracks(self, coupling, scores)
         model = CostModel(coupling)
         original = model.cost()
         budget = Budget.parse(self.budget)
-        for track in tracks:
-            for pattern, fraction in self.ratios.items():
-                if fnmatchcase(track.group.name, pattern):
-                    _fix(track, fraction, model)
+        _fix_ratios(self.ratios, tracks, model)
         order = _take(tracks, model, budget, original, _PRICES[self.mode])
         if not budget.met(model.totals, original):
             raise budget.refuse(model.totals, original, _why(coupling, tracks))
@@ -115,6 +116,22 @@ def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
         widths = allowed_widths(group.size, grain[group.atom], policy.floor)
         tracks.append(_Track(group, group.atom, order, values[order], widths))
     return tracks
+
+
+def _fix_ratios(ratios: Mapping[str, float], tracks: list[_Track], model: CostModel) -> None:
+    """The first pattern that fits a group holds; one that fits none is a slip of the pen."""
+    patterns = dict.fromkeys(ratios, False)
+    for track in tracks:
+        fitting = [pattern for pattern in ratios if fnmatchcase(track.group.name, pattern)]
+        patterns.update(dict.fromkeys(fitting, True))
+        if fitting:
+            _fix(track, ratios[fitting[0]], model)
+    unused = [pattern for pattern, used in patterns.items() if not used]
+    if unused:
+        raise UsageError(
+            f"there is no prunable group '{unused[0]}' to give a ratio",
+            advice="'prunepass analyze' lists the groups",
+        )
 
 
 def _fix(track: _Track, fraction: float, model: CostModel) -> None:

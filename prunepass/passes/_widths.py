@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, gcd, prod
+from math import ceil, gcd
 
 from ..ir import Atom, Dim, Fixed, Prod, Sum
 from ._coupling import Coupling
@@ -20,43 +20,50 @@ def steps(coupling: Coupling, align: int) -> dict[Atom, int]:
     found = {group.atom: 1 for group in coupling.prunable if group.atom is not None}
     if align <= 1:
         return found
-    for leaf in found:
-        found[leaf] = align
-    for product in _products(coupling):
-        _share(product, align, found)
-    return found
+    asked: dict[Atom, list[int]] = {leaf: [] for leaf in found}
+    for part in _parts(coupling):
+        for leaf, step in _shares(part, align):
+            if leaf in asked:
+                asked[leaf].append(step)
+    # What one dim frees may still be needed by another one: the coarsest wish holds.
+    return {leaf: max(wishes, default=align) for leaf, wishes in asked.items()}
 
 
-def _products(coupling: Coupling) -> Iterator[Prod]:
-    """Every distinct product inside the dims of any tensor."""
-    seen: set[int] = set()
+def _parts(coupling: Coupling) -> Iterator[Atom | Prod]:
+    """The distinct segments of the dims of any tensor, and every product inside them."""
+    seen: set[Dim] = set()
     for dims in coupling.dims.values():
         stack: list[Dim] = list(dims)
         while stack:
             part = stack.pop()
-            if isinstance(part, (Atom, Fixed)) or id(part) in seen:
+            if isinstance(part, Fixed) or part in seen:
                 continue
-            seen.add(id(part))
-            stack.extend(part.parts)
-            if isinstance(part, Prod):
+            seen.add(part)
+            if not isinstance(part, Sum):
                 yield part
+            if isinstance(part, Prod):
+                stack.extend(inner for inner in part.parts if not isinstance(inner, Atom))
+            elif isinstance(part, Sum):
+                stack.extend(part.parts)
 
 
-def _share(product: Prod, align: int, found: dict[Atom, int]) -> None:
-    """Let the innermost atom that can carry the grain do so, and free or freeze the others."""
-    atoms = [part for part in product.parts if isinstance(part, Atom) and part in found]
-    if any(isinstance(part, Sum) for part in product.parts) or not atoms:
+def _shares(part: Atom | Prod, align: int) -> Iterator[tuple[Atom, int]]:
+    """The step that one segment asks of each of its atoms."""
+    if isinstance(part, Atom):
+        if part.size >= align:
+            yield part, align
+        return
+    atoms = [leaf for leaf in part.parts if isinstance(leaf, Atom)]
+    if not atoms or any(isinstance(inner, Sum) for inner in part.parts):
+        yield from ((leaf, align) for leaf in atoms)
         return
     carrier = next((leaf for leaf in reversed(atoms) if leaf.size >= align and leaf.size % align == 0), None)
     if carrier is not None:
-        for leaf in atoms:
-            if leaf is not carrier and leaf.size < align:
-                found[leaf] = 1
+        yield from ((leaf, align if leaf is carrier or leaf.size >= align else 1) for leaf in atoms)
         return
-    still = prod(part.size for part in product.parts if part not in atoms or part is not atoms[0])
-    for leaf in atoms[1:]:
-        found[leaf] = leaf.size
-    found[atoms[0]] = min(found[atoms[0]], align // gcd(align, still))
+    still = part.size // atoms[0].size
+    yield atoms[0], align // gcd(align, still)
+    yield from ((leaf, leaf.size) for leaf in atoms[1:])
 
 
 def allowed_widths(size: int, step: int, floor: float) -> list[int]:

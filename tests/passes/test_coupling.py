@@ -6,12 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from random import Random
 
-import numpy as np
-import pytest
-
-from prunepass.ir import Graph, Node, Tie, UsageError, verify_graph
-from prunepass.passes import Coupling, couple, with_constraints
-from tests.graphs import Builder, chain, residual
+from prunepass.ir import Graph, Node, verify_graph
+from prunepass.passes import Coupling, couple
 from tests.passes.networks import Network, build, random_networks
 from tests.passes.productions import TABLE
 

@@ -136,7 +136,7 @@ def check_nodes(nodes: Iterable[ir.Node], opsets: dict[str, int]) -> None:
         if is_constant(node) or any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values()):
             continue
         try:
-            onnx.checker.check_node(ir.to_proto(node), context)
+            onnx.checker.check_node(ir.serde.serialize_node(node), context)
         except onnx.checker.ValidationError as error:
             makes = [value.name for value in node.outputs if value.name]
             raise ModelError(first_line(str(error)), where=_label(node.name, makes, node.op_type)) from error

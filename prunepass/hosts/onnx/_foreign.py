@@ -48,6 +48,35 @@ def _subgraphs(node: ir.Node) -> list[ir.Graph]:
     return graphs
 
 
+def dtypes_by_schema(
+    node: ir.Node, opsets: Mapping[str, int], dtypes: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """Result dtypes where the schema names for each an input of the same type or one type; else None."""
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    kind = schema(node.op_type, opsets.get(domain, 1), domain)
+    if kind is None:
+        return None
+    seen: dict[str, str] = {}
+    for formal, value in zip(kind.inputs, node.inputs, strict=False):
+        name = "" if value is None else str(value.name)
+        if name in dtypes:
+            seen.setdefault(formal.type_str, dtypes[name])
+    made = [
+        seen.get(formal.type_str) or _PLAIN.get(formal.type_str)
+        for formal in _formals(kind, len(node.outputs))
+    ]
+    return None if any(dtype is None for dtype in made) else tuple(dtype for dtype in made if dtype)
+
+
+_PLAIN = {"tensor(int64)": "int64", "tensor(bool)": "bool", "tensor(float)": "float32"}
+
+
+def _formals(kind: onnx.defs.OpSchema, count: int) -> list[onnx.defs.OpSchema.FormalParameter]:
+    """The formal result of each actual one: a variadic last one stands for all that follow."""
+    formals = list(kind.outputs)
+    return [formals[min(i, len(formals) - 1)] for i in range(count)]
+
+
 def infer(
     node: ir.Node, opsets: Mapping[str, int], operands: Sequence[Typed], known: Mapping[str, Array]
 ) -> tuple[list[Typed] | None, str]:
@@ -61,7 +90,7 @@ def infer(
     try:
         data = {name: onnx.numpy_helper.from_array(array, name) for name, array in known.items()}
         made = onnx.shape_inference.infer_node_outputs(
-            kind, ir.to_proto(node), types, data, opset_imports=imports
+            kind, ir.serde.serialize_node(node), types, data, opset_imports=imports
         )
     except Exception as error:  # the C++ side raises several unrelated types
         return None, _plain(str(error))

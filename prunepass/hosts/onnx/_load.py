@@ -107,10 +107,11 @@ def _from_proto(proto: onnx.ModelProto, folder: str) -> ir.Model:
     check_embedded(proto.graph)
     model = ir.from_proto(proto)
     ir.external_data.set_base_dir(model.graph, folder or ".")
-    return _sound(model)
+    return _sound(model, own=True)
 
 
-def _sound(model: ir.Model) -> ir.Model:
+def _sound(model: ir.Model, *, own: bool = False) -> ir.Model:
+    """Check ``model``, and put right what can be: in place where it is our ``own``."""
     if not len(model.graph):
         raise ModelError("the model holds no graph")
     ordered = check_names(scope_of(model.graph))
@@ -120,10 +121,19 @@ def _sound(model: ir.Model) -> ir.Model:
     check_nodes(model.graph, dict(model.opset_imports))
     check_external(model)
     if model.functions or not ordered:
-        model = model.clone()
+        model = model if own else _copied(model)
         if model.functions:
             InlinePass()(model)
         model.graph.sort()
     if next(external_tensors(model), None) is not None:
         model.graph.meta[EXTERNAL] = True
     return model
+
+
+def _copied(model: ir.Model) -> ir.Model:
+    """A copy that shares its weights; ``Model.clone`` needs nodes in order, this does not."""
+    copy = ir.from_proto(ir.to_proto(model))
+    for mine, theirs in zip(model.graphs(), copy.graphs(), strict=True):
+        for name, value in mine.initializers.items():
+            theirs.initializers[name].const_value = value.const_value
+    return copy

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ...ir import Array, UnsupportedError, is_float
 from ...ir._graph import Shape
-from ._foreign import Typed, infer
+from ._foreign import Typed, dtypes_by_schema, infer
 from ._ledger import Ledger, Site
 from ._types import OPAQUE, dtype_name, dtype_seen
 
@@ -34,6 +34,10 @@ class Typing:
 
     def dtypes(self, site: Site) -> tuple[str, ...]:
         """Result dtypes of a declared node: by schema, else as annotated, else like its first operand."""
+        own = {str(v.name): self.ledger.tensor(str(v.name)).dtype for v in site.node.inputs if v is not None}
+        plain = dtypes_by_schema(site.node, self.opsets, own)
+        if plain is not None:
+            return plain
         inferred, _ = self._inferred(site)
         if inferred is not None:
             return tuple(typed.dtype for typed in inferred)

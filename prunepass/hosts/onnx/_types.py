@@ -94,9 +94,9 @@ def holds_sizes(dtype: np.dtype[Any]) -> bool:
 def plain_attribute(attribute: ir.Attr) -> Any:
     """An attribute as int, float, str, tuple of these, or array."""
     if attribute.type == ir.AttributeType.TENSOR:
-        return attribute.as_tensor().numpy()
+        return attribute.value.numpy()
     if attribute.type == ir.AttributeType.STRINGS:
-        return attribute.as_strings()
+        return tuple(attribute.value)
     value = attribute.value
     return tuple(value) if isinstance(value, (list, tuple)) else value
 

@@ -115,7 +115,8 @@ class _Wish:
     def hear(self, change: Change) -> bool:
         """Take note of ``change``; whether attributes of this module account for all of it."""
         entries = change.entries()
-        names = attributes_at(type(self.module), change.node.origin.line, len(entries))
+        sizes = tuple(old for old, _ in entries)
+        names = attributes_at(type(self.module), change.node.origin.line, sizes)
         known = set(self.attributes.values())
         settled = True
         for index, (name, (old, new)) in enumerate(zip(names, entries, strict=True)):
@@ -185,15 +186,15 @@ def _from_around(model: nn.Module, path: str, changes: Sequence[Change]) -> Iter
 
 
 def _shape_updates(wish: _Wish, facts: Facts) -> Iterator[Update]:
-    """Attributes that equal the size of axes which all change alike, where no operation named them."""
+    """Attributes that equal the size of axes which all change alike, where no operation states that size."""
     moved: dict[int, set[int]] = {}
     for old, new in facts.shape_pairs(wish.path):
         for one, other in zip(old, new, strict=True):
             moved.setdefault(one, set()).add(other)
-    heard = {*wish.named, *(name for name, value in wish.attributes.items() if value in wish.loose)}
+    stated = {old for change in facts.changes.get(wish.path, ()) for old, _ in change.entries()}
     for name, value in wish.attributes.items():
         numbers = (value,) if isinstance(value, int) else value
         news = [moved.get(number, {number}) for number in numbers]
-        if name not in heard and all(len(new) == 1 for new in news):
+        if not stated & set(numbers) and all(len(new) == 1 for new in news):
             row = tuple(next(iter(new)) for new in news)
             yield from wish.set(name, row[0] if isinstance(value, int) else row)

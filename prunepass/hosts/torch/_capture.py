@@ -38,7 +38,7 @@ from ._bind import (
     spelled,
     target_name,
 )
-from ._foreign import Constants, foreign_call, other_arguments, tensor_args, tensor_attribute
+from ._foreign import Constants, foreign_call, is_lifted, other_arguments, tensor_args, tensor_attribute
 from ._inputs import dtype_name, to_numpy
 from ._source import innermost_frame
 from ._ties import attention_ties
@@ -200,8 +200,11 @@ class _Builder:
         return name
 
     def _constant(self, node: fx.Node) -> str:
-        if node.op == "get_attr" and "lifted_tensor" not in str(node.target):
-            return self._param(node)
+        if node.op == "get_attr":
+            name = self._param(node)
+            if is_lifted(node):
+                self.params[name] = replace(self.params[name], trained=False)
+            return name
         constants, name = self._constants, self._unique(node.name)
         shape, dtype = facts(node.meta["val"])
         self.params[name] = Param(name, shape, dtype, lambda: constants.array(node), trained=False)

@@ -6,11 +6,12 @@ from typing import Any
 
 from torch import fx
 
-from ...ir import Graph, Node, PrunepassError
+from ...ir import Graph, Node, PrunepassError, rule_of
+from ._axes import axes_of_sizes, changed_axes
 from ._capture import capture
 from ._export import export
 from ._mismatch import Difference, ReplayMismatch, first_difference
-from ._remedies import literal_sizes, place_of, remedies
+from ._remedies import literals, place_of, remedies
 from ._source import Frame, frames_of, innermost_frame
 
 
@@ -60,12 +61,13 @@ def _explained(found: Difference, before: Graph, node: Node, frame: Frame | None
     old, want, got = (_row(value) for value in (node.attrs.get(found.attr), found.want, found.got))
     if frame is None or not len(old) == len(want) == len(got):
         return ""
-    stale = [a for a, b, c in zip(old, want, got, strict=True) if a == c != b]
+    stale = [i for i, (a, b, c) in enumerate(zip(old, want, got, strict=True)) if a == c != b]
     if not stale:
         return ""
-    if set(stale) & set(literal_sizes(before, node, frame)):
-        return f"; size {stale[0]} is a literal at {frame}"
-    return f"; {stale[0]} does not follow the cut at {frame}"
+    written = [i for i in stale if (found.attr, i) in literals(before, node, frame)]
+    if written:
+        return f"; size {old[written[0]]} is a literal at {frame}"
+    return f"; {old[stale[0]]} does not follow the cut at {frame}"
 
 
 def _row(value: Any) -> tuple[Any, ...]:
@@ -78,11 +80,18 @@ def _failure(error: PrunepassError, before: Graph, after: Graph) -> ReplayMismat
     for frame in frames_of(error.__cause__ or error):
         nodes = [node for node in before.nodes if node.origin.line == str(frame)]
         if nodes:
-            node = next((node for node in nodes if _moves(before, after, node)), nodes[0])
+            node = max(nodes, key=lambda node: _suspicion(before, after, node, frame))
             place = place_of(before, after, node, frame)
             return ReplayMismatch(what, node=node.name, where=node.origin, remedies=remedies(place))
     return ReplayMismatch(what, where=error.where)
 
 
-def _moves(before: Graph, after: Graph, node: Node) -> bool:
-    return any(before.values[name].shape != after.values[name].shape for name in node.outputs if name)
+def _suspicion(before: Graph, after: Graph, node: Node, frame: Frame) -> tuple[bool, bool, bool]:
+    """A changed size that the line writes as a number, then one that it computes, then anything changed."""
+    changed = changed_axes(before, after, node)
+    rule = rule_of(before, node)
+    written = {
+        axis for name, index in literals(before, node, frame) for axis in axes_of_sizes(rule, [name], {index})
+    }
+    sized = set(axes_of_sizes(rule, rule.sizes))
+    return bool(written & set(changed)), bool(sized & set(changed)), bool(changed)

@@ -115,6 +115,11 @@ def _attribute(root: Any, path: str) -> Any:
     return root
 
 
+def is_lifted(node: fx.Node) -> bool:
+    """Whether a ``get_attr`` node reads a tensor that the source writes out, ``torch.tensor([1, 2])``."""
+    return str(node.target).startswith("lifted_tensor_")
+
+
 def tensor_attribute(gm: fx.GraphModule, node: fx.Node) -> torch.Tensor | None:
     """The tensor that a ``get_attr`` node reads, None where it reads something else."""
     found = _attribute(gm, str(node.target))
@@ -146,8 +151,7 @@ class Constants:
     def _is_constant(self, node: fx.Node) -> bool:
         if node.op == "get_attr":
             tensor = tensor_attribute(self._gm, node)
-            lifted = "lifted_tensor" in str(node.target)
-            return tensor is not None and (lifted or not tensor.is_floating_point())
+            return tensor is not None and (is_lifted(node) or not tensor.is_floating_point())
         if node.op != "call_function" or not all(read in self._known for read in _data_args(node)):
             return False
         if not isinstance(node.target, torch._ops.OpOverload):

@@ -124,7 +124,7 @@ def _operand_difference(
 def _param_difference(want: Param, got: Param) -> str:
     if want.shape != got.shape:
         return f"'{got.name}' has shape {got.shape} where the cut needs {want.shape}"
-    if want.trained != got.trained or (want.trained and want.name != got.name):
+    if want.trained and (not got.trained or want.name != got.name):
         return f"the model reads '{got.name}' where the cut model reads '{want.name}'"
     if not want.trained and not np.array_equal(want.read(), got.read(), equal_nan=want.is_float):
         return f"a constant that the source computes is no longer {_short(want)} but {_short(got)}"

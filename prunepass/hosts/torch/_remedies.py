@@ -46,7 +46,7 @@ class Place:
         node: the node where it shows.
         nodes: all nodes of its source line.
         reason: for pins and ties.
-        literal: whether the source line writes the size as a number.
+        literals: size attributes and positions in them that the source line writes as numbers.
     """
 
     before: Graph
@@ -54,7 +54,7 @@ class Place:
     node: Node
     nodes: tuple[Node, ...]
     reason: str
-    literal: bool = False
+    literals: tuple[tuple[str, int], ...] = ()
 
     def around(self) -> tuple[Node, ...]:
         """All nodes of the module that the node belongs to."""
@@ -67,20 +67,20 @@ def place_of(before: Graph, after: Graph, node: Node, frame: Frame | None) -> Pl
     line = node.origin.line
     nodes = tuple(other for other in before.nodes if line and other.origin.line == line) or (node,)
     reason = f"the model's own code at {line or node.name} fixes this size"
-    return Place(before, after, node, nodes, reason, bool(literal_sizes(before, node, frame)))
+    return Place(before, after, node, nodes, reason, literals(before, node, frame))
 
 
-def literal_sizes(graph: Graph, node: Node, frame: Frame | None) -> tuple[int, ...]:
-    """Sizes of a node that a cut may change and that the source line writes as numbers."""
-    found: list[int] = []
+def literals(graph: Graph, node: Node, frame: Frame | None) -> tuple[tuple[str, int], ...]:
+    """Size attributes, and positions in them, that a cut may change and the source line writes as numbers."""
+    found: list[tuple[str, int]] = []
     rule = rule_of(graph, node)
     for name in rule.sizes if frame is not None else ():
         value = node.attrs.get(name)
         sizes: tuple[int, ...] = value if isinstance(value, tuple) else (value or 0,)
         parts = parts_of(rule, name)
         if frame is not None and len(parts) == len(sizes):
-            rows = zip(sizes, numbers_at(frame.file, frame.line, len(sizes)), parts, strict=True)
-            found += [size for size, number, part in rows if is_free(part) and size == number]
+            written = numbers_at(frame.file, frame.line, sizes)
+            found += [(name, i) for i, part in enumerate(parts) if written[i] and is_free(part)]
     return tuple(found)
 
 
@@ -93,7 +93,9 @@ def remedies(place: Place, difference: Difference | None = None) -> tuple[Remedy
     rule = rule_of(place.before, place.node)
     is_size = difference is None or difference.attr in rule.sizes
     found: list[Remedy] = []
-    if is_size and not place.literal:
+    for name, index in place.literals:
+        found.append(Remedy(_pins(place, place.node, set(axes_of_sizes(rule, [name], {index})))))
+    if is_size and not place.literals:
         found += [Remedy(ties=_part_ties(place)), Remedy(ties=_module_ties(place))]
     if not is_size:
         found += [Remedy(_summed_pins(place, place.nodes)), Remedy(_summed_pins(place, place.around()))]

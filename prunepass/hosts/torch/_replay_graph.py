@@ -33,7 +33,9 @@ def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphMod
     _write_tensors(result, before, after)
     neutral = {node.name: node for node in after.nodes}
     for node in list(result.graph.nodes):
-        if node.op == "call_function" and node.name in neutral:
+        if node.op != "call_function":
+            continue
+        if node.name in neutral:
             wanted = neutral[node.name]
             shapes = tuple(None if name is None else after.tensor(name).shape for name in wanted.inputs)
             if wanted.op != "foreign":

@@ -133,8 +133,7 @@ def _plain(value: Any) -> Any:
 def layer_sizes(model: nn.Module, facts: Facts) -> list[LayerSize]:
     """Size attributes of torch.nn modules that hold, before the cut, what the table says."""
     found = []
-    for path in facts.nodes:
-        module = model.get_submodule(path)
+    for path, module in model.named_modules(remove_duplicate=False):
         for name, sources in sources_for(type(module)).items():
             for source in sources if hasattr(module, name) else ():
                 size = LayerSize(facts, path, module, name, source)

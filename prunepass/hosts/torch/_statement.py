@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
+Row = tuple[int, ...]
 Item = str | int | None
 """One argument: the one attribute of ``self`` in it (perhaps times something), its number, or else."""
 
@@ -49,28 +50,28 @@ def _class_tree(kind: type) -> ast.AST | None:
     return ast.increment_lineno(tree, start - 1)
 
 
-def attributes_at(kind: type, line: str, count: int) -> tuple[str, ...]:
-    """For a call with ``count`` numbers at ``file.py:12``, the attribute of ``self`` behind each of them.
+def attributes_at(kind: type, line: str, sizes: Row) -> tuple[str, ...]:
+    """For a call with these numbers at ``file.py:12``, the attribute of ``self`` behind each of them.
 
     Returns:
-        ``count`` names, empty where a number is anything else; all empty where the line is not in the
-        class itself, or where two calls of that line disagree.
+        As many names as ``sizes``, empty where a number is anything else; all empty where the line is not in
+        the class itself, or where two calls of that line disagree.
     """
     name, _, number = line.rpartition(":")
     for base in _own_bases(kind):
         tree = _class_tree(base)
         if tree is not None and number.isdigit() and Path(inspect.getsourcefile(base) or "").name == name:
-            row = _agreed(tree, int(number), count)
+            row = _agreed(tree, int(number), sizes)
             if any(isinstance(item, str) for item in row):
                 return tuple(item if isinstance(item, str) else "" for item in row)
-    return ("",) * count
+    return ("",) * len(sizes)
 
 
-def numbers_at(file: str, line: int, count: int) -> tuple[int | None, ...]:
-    """For a call with ``count`` numbers at that line of a file, those that are written out."""
+def numbers_at(file: str, line: int, sizes: Row) -> tuple[bool, ...]:
+    """For a call with these numbers at that line of a file, which of them are written out."""
     tree = _file_tree(file)
-    row = (None,) * count if tree is None else _agreed(tree, line, count)
-    return tuple(item if isinstance(item, int) else None for item in row)
+    row = (None,) * len(sizes) if tree is None else _agreed(tree, line, sizes)
+    return tuple(isinstance(item, int) for item in row)
 
 
 @cache
@@ -81,9 +82,15 @@ def _file_tree(file: str) -> ast.AST | None:
         return None
 
 
-def _agreed(tree: ast.AST, line: int, count: int) -> tuple[Item, ...]:
-    rows = {row for row in _rows(tree, line, count) if any(item is not None for item in row)}
-    return rows.pop() if len(rows) == 1 else (None,) * count
+def _agreed(tree: ast.AST, line: int, sizes: Row) -> tuple[Item, ...]:
+    """What stands for ``sizes`` in the calls of a line; other calls write other numbers."""
+    rows = {row for row in _rows(tree, line, len(sizes)) if any(item is not None for item in row)}
+    fitting = [row for row in rows if all(_fits(item, size) for item, size in zip(row, sizes, strict=True))]
+    return fitting[0] if len(fitting) == 1 else (None,) * len(sizes)
+
+
+def _fits(item: Item, size: int) -> bool:
+    return not isinstance(item, int) or item in (size, -1)
 
 
 def _rows(tree: ast.AST, line: int, count: int) -> Iterator[tuple[Item, ...]]:

@@ -1,7 +1,7 @@
 """Variances, and reductions that tell where: argmax, max and min along one axis with their positions.
 
 Rule: as for reductions; an axis whose positions are told is pinned, for the numbers count what stands on it.
-``positions`` False says that nobody reads them: then the axis holds statistics like that of any maximum.
+Where a host leaves the positions out, for nobody reads them, the axis holds statistics as for any maximum.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _arg(call: Call, x: Array, *, largest: bool) -> Array:
 
 def _extreme_rule(call: Call) -> Rule:
     rule = reduced(call, exact=False, results=2)
-    return _pinned(rule) if call.attrs.get("positions", True) else rule
+    return rule if len(call.results) == 1 else _pinned(rule)
 
 
 def _extreme(call: Call, x: Array, *, largest: bool) -> tuple[Array, ...]:
@@ -111,11 +111,6 @@ def _extreme_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
 
 def _one(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
     return (np.ones(call.results[0]),)
-
-
-def _with_positions(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dict[str, Any]:
-    """A host may tell in ``outputs`` how many results are read."""
-    return {**from_torch(attrs, shapes), "positions": int(attrs.get("outputs", 2)) > 1}
 
 
 def _axis_from_torch(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dict[str, Any]:
@@ -171,7 +166,7 @@ ops = (
             _extreme_rule,
             partial(_extreme, largest=word == "max"),
             Flow(_extreme_magnitude),
-            (torch_spelling(f"{word}.dim", attrs=ALONG, fix=_with_positions),),
+            (torch_spelling(f"{word}.dim", attrs=ALONG),),
         )
         for word in ("max", "min")
     ),

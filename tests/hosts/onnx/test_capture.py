@@ -246,7 +246,12 @@ def test_a_vector_that_an_attribute_is_read_from_is_evaluated() -> None:
 
 
 def test_a_uniform_vector_is_a_param_for_each_reader() -> None:
-    text = "(float[N,4] x) => (float[N,4] y) { a = Add(x, zero)\n b = Mul(a, table)\n c = Mul(b, table)\n y = Add(c, zero) }"
+    text = """(float[N,4] x) => (float[N,4] y) {
+        a = Add(x, zero)
+        b = Mul(a, table)
+        c = Mul(b, table)
+        y = Add(c, zero)
+    }"""
     graph = capture(opened(text, {"zero": np.zeros(4, np.float32), "table": weights(4)}))
     assert [node.inputs[1] for node in graph.nodes] == ["zero", "table", "table", "zero@2"]
 

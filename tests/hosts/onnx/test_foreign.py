@@ -55,7 +55,10 @@ def test_a_loop_is_run_by_its_host() -> None:
         n = Constant<value = int64 {3}>()
         t = Constant<value = bool {1}>()
         y = Loop (n, t, x) <
-            body = b (int64 i, bool c, float[2,3] v) => (bool d, float[2,3] w) { d = Identity(c)\n w = Add(v, x) }
+            body = b (int64 i, bool c, float[2,3] v) => (bool d, float[2,3] w) {
+                d = Identity(c)
+                w = Add(v, x)
+            }
         >
     }"""
     model = opened(text)

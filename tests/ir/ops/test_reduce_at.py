@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from prunepass.ir import registry
 from prunepass.ir._flow import Sampler
-from tests.law import check, free_atoms, solved
+from tests.law import check_cut, free_atoms, solved
 from tests.probe import data, probe_aten, probe_onnx
 
 X = data(3, 4, 5)
@@ -72,9 +72,8 @@ def test_torch_extremes_with_positions(name: str) -> None:
 
 
 def test_an_axis_may_be_cut_where_nobody_reads_the_positions() -> None:
-    op, spelling = registry().aten("max.dim") or pytest.fail("not declared")
-    assert spelling.fix is not None
-    attrs = spelling.fix({"axes": 1, "keepdims": True, "outputs": 1}, (X.shape,))
-    rule = check(op, attrs, X)
+    probe = probe_aten("max.dim", X, 1, True)
+    rule = probe.op.rule(replace(probe.call, results=probe.call.results[:1]))
     assert not rule.pins
     assert [dim.size for dim in rule.statistics] == [4]
+    check_cut(probe.op, probe.call, rule, (X,), np.random.default_rng(0))

@@ -212,8 +212,9 @@ def gather_channels(net: Net) -> None:
 
 @table(tokens)
 def gather_tokens(net: Net) -> None:
-    index = net.constant(np.array([net.some(0, net.dims[1] - 1) for _ in range(net.some(1, 4))]))
-    net.go(net.add("index", net.now, None, index) if net.maybe() else net.add("gather", net.now, index, axis=1))
+    op, count = net.pick("index", "gather"), net.some(1, 4)
+    index = net.constant(np.arange(count) % net.dims[1])
+    net.go(net.add("index", net.now, None, index) if op == "index" else net.add("gather", net.now, index, axis=1))
 
 
 @table(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.passes.productions._net import Net, Table, always, even, images, maps, rows, wide
+from tests.passes.productions._net import Net, Table, always, even, maps, rows, wide
 
 table = Table()
 

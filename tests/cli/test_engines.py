@@ -1,0 +1,90 @@
+"""``backends``, ``build`` and ``bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from tests.cli import nets
+from tests.cli.tools import files, run
+
+FAST = ("--backend", "onnxruntime", "--duration", "0.01")
+
+
+def test_backends_says_of_each_whether_it_is_there_or_why_not(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "backends", "--json")
+    assert ran.code == 0
+    found = json.loads(ran.out)
+    assert found["onnxruntime"]["unavailable"] is None
+    assert all(state["version"] or state["unavailable"] for state in found.values())
+    assert "onnxruntime" in run(capsys, "backends").out
+
+
+def test_build_writes_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    ran = run(capsys, "build", net, "-o", tmp_path / "engine.onnx", "--backend", "onnxruntime")
+    assert ran.code == 0, ran.err
+    assert files(tmp_path) == {"net.onnx", "engine.onnx"}
+    assert len(onnx.load(tmp_path / "engine.onnx").graph.node) > 0
+
+
+def test_build_passes_options_to_the_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    plain = ("build", net, "--backend", "onnxruntime", "--set", "optimization=none")
+    assert run(capsys, *plain, "-o", tmp_path / "plain.onnx").code == 0
+    domains = {node.domain for node in onnx.load(tmp_path / "plain.onnx").graph.node}
+    assert domains <= {"", "ai.onnx"}
+
+
+def test_bench_compares_with_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [nets.save(tmp_path / name) for name in ("a.onnx", "b.onnx")]
+    ran = run(capsys, "bench", *models, *FAST, "--json", tmp_path / "r.json")
+    assert ran.code == 0, ran.err
+    found = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert [engine["name"] for engine in found["engines"]] == ["a", "b"]
+    assert str(tmp_path) not in (tmp_path / "r.json").read_text("utf-8")
+    assert "1.00x" in ran.out
+
+
+def test_bench_to_stdout_is_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "bench", nets.save(tmp_path / "a.onnx"), *FAST, "--json", "-", "--threads", "1")
+    assert json.loads(ran.out)["threads"] == 1
+
+
+def test_bench_does_not_overwrite_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "a.onnx")
+    assert run(capsys, "bench", net, *FAST, "--json", net).code == 2
+
+
+def test_engines_refuse_an_exported_program_with_advice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.pt2").write_bytes(b"x")
+    ran = run(capsys, "bench", tmp_path / "net.pt2", *FAST)
+    assert ran.code == 2
+    assert "OUT.onnx" in ran.err
+
+
+def test_passes_lists_passes_scores_and_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(run(capsys, "passes", "--json").out)
+    assert {"couple", "score", "select", "compensate", "cut", "verify"} <= set(found["passes"])
+    assert found["passes"]["select"]["options"]["budget"] == "macs=0.5"
+    assert "dfpc" in found["scores"]
+    assert found["targets"]["tensorrt-fp16"] == 8
+    shown = run(capsys, "passes").out
+    assert all(name in shown for name in (*found["passes"], *found["scores"], *found["targets"]))
+
+
+def test_analyze_lists_groups_pins_and_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    found = json.loads(run(capsys, "analyze", net, "--json", "--keep", "conv0").out)
+    groups = {group["name"]: group for group in found["groups"]}
+    assert groups["conv1"]["prunable"]
+    assert not groups["conv0"]["prunable"]
+    assert "kept by 'conv0'" in groups["conv0"]["pins"][0]
+    shown = run(capsys, "analyze", net, "-v").out
+    assert "multiply-accumulates" in shown
+    assert "w1[0]" in shown

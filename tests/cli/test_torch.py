@@ -1,0 +1,102 @@
+"""Torch models on the command line: factories and exported programs in, exported programs and ONNX out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx.reference import ReferenceEvaluator
+
+from tests.cli.tools import Ran, files, run
+
+FACTORY = "tests.cli.factories"
+QUICK = ("--score", "l2", "--budget", "macs=0.6")
+
+
+@pytest.fixture
+def pruned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A folder with out.pt2 and p.json."""
+    args = ("-o", tmp_path / "out.pt2", *QUICK, "--plan-out", tmp_path / "p.json")
+    ran = run(capsys, "prune", f"{FACTORY}:net", *args, "--depfile", tmp_path / "out.d")
+    assert ran.code == 0, ran.err
+    return tmp_path
+
+
+def test_a_factory_is_pruned_into_an_exported_program(pruned: Path) -> None:
+    program = torch.export.load(pruned / "out.pt2")
+    assert program.state_dict["0.weight"].shape[0] < 16
+    out = program.module()(torch.zeros(1, 3, 8, 8))
+    assert out.shape == (1, 5)
+    assert "factories.py" in (pruned / "out.d").read_text("utf-8")
+
+
+def test_no_path_of_this_machine_is_in_the_output(pruned: Path) -> None:
+    folder = str(Path(__file__).parent).encode()
+    assert folder not in (pruned / "out.pt2").read_bytes()
+
+
+def test_check_holds_an_exported_program_against_its_factory(
+    pruned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ("--against", f"{FACTORY}:net", "--plan", pruned / "p.json")
+    ran = run(capsys, "check", pruned / "out.pt2", *args)
+    assert ran.code == 0, ran.err
+
+
+def test_apply_gives_the_same_bytes_every_time(pruned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        (pruned / name).mkdir()
+        args = ("-o", pruned / name / "net.pt2")
+        assert run(capsys, "apply", pruned / "p.json", f"{FACTORY}:net", *args).code == 0
+    assert (pruned / "a" / "net.pt2").read_bytes() == (pruned / "b" / "net.pt2").read_bytes()
+
+
+def test_an_exported_program_is_a_model_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.cli.factories import net
+
+    module, inputs = net()
+    torch.export.save(torch.export.export(module.eval(), inputs), tmp_path / "net.pt2")
+    ran = run(capsys, "prune", tmp_path / "net.pt2", "-o", tmp_path / "out.onnx", *QUICK)
+    assert ran.code == 0, ran.err
+    proto = onnx.load(tmp_path / "out.onnx")
+    assert not any(node.metadata_props for node in proto.graph.node)
+    image = np.ones((1, 3, 8, 8), np.float32)
+    name = proto.graph.input[0].name
+    assert ReferenceEvaluator(proto).run(None, {name: image})[0].shape == (1, 5)
+
+
+def test_shapes_give_a_factory_its_example_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "analyze", f"{FACTORY}:build")
+    assert ran.code == 2
+    assert "--shape" in ran.err
+    assert run(capsys, "analyze", f"{FACTORY}:build", "--shape", "1,3,8,8").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "hint"),
+    [
+        ("number", 2, "it returned a int"),
+        ("missing", 2, "missing"),
+        ("broken", 3, "ZeroDivisionError: no weights"),
+    ],
+)
+def test_a_factory_that_makes_no_module_is_refused(
+    name: str, code: int, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = run(capsys, "prune", f"{FACTORY}:{name}", "-o", tmp_path / "out.pt2")
+    assert ran.code == code
+    assert hint in ran.err
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a program"])
+def test_a_damaged_program_is_exit_code_3(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.pt2").write_bytes(content)
+    ran: Ran = run(capsys, "analyze", tmp_path / "net.pt2")
+    assert (ran.code, ran.out) == (3, "")
+    assert f"{tmp_path / 'net.pt2'}: " in ran.err

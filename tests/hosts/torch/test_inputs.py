@@ -1,0 +1,90 @@
+"""Example inputs, and running a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from prunepass.hosts.torch import export, feeds, run
+from prunepass.hosts.torch._inputs import Inputs, evaluation_mode, inputs_of, refilled, to_numpy
+from prunepass.ir import UsageError
+from tests.hosts.torch.nets import Outputs
+
+X = torch.ones(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "args", "kwargs"),
+    [
+        (X, (X,), None),
+        ((X, 3), (X, 3), None),
+        ([X], (X,), None),
+        ({"x": X}, (), {"x": X}),
+        (((X,), {"extra": X}), (X,), {"extra": X}),
+        ((X, {"a": X}), (X, {"a": X}), None),
+    ],
+)
+def test_inputs_are_a_tensor_arguments_keywords_or_both(
+    given: object, args: tuple, kwargs: dict | None
+) -> None:
+    assert inputs_of(given) == Inputs(args, kwargs)
+
+
+def test_no_inputs_is_an_error_that_says_what_to_give() -> None:
+    with pytest.raises(UsageError, match="needs example inputs"):
+        inputs_of(None)
+
+
+def test_evaluation_mode_gives_every_flag_back_even_after_an_error() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(4))
+    model[1].eval()
+    with pytest.raises(ValueError, match="stop"), evaluation_mode(model):
+        assert not any(module.training for module in model.modules())
+        raise ValueError("stop")
+    assert [module.training for module in model.modules()] == [True, True, False]
+
+
+def test_evaluation_mode_calls_no_method_of_the_user() -> None:
+    class Stubborn(nn.Module):
+        def train(self, mode: bool = True) -> Stubborn:
+            raise AssertionError("called")
+
+    with evaluation_mode(Stubborn()):
+        pass
+
+
+def test_run_gives_every_tensor_output_in_the_models_own_precision() -> None:
+    model = Outputs().half()
+    y, again, x, weight = run(model, (X.half(),))
+    assert y.dtype == np.float32  # numpy computes with no half precision of torch
+    np.testing.assert_array_equal(y, again)
+    np.testing.assert_array_equal(x, np.ones((2, 4)))
+    np.testing.assert_array_equal(weight, to_numpy(model.linear.weight))
+    assert run(Outputs().double(), (X.double(),))[0].dtype == np.float64
+
+
+def test_feeds_go_by_the_names_of_the_captured_inputs() -> None:
+    given = ((X,), {"extra": torch.zeros(3)})
+    found = feeds(export(Outputs(), given), given)
+    assert {name: array.shape for name, array in found.items()} == {"x": (2, 4), "extra": (3,)}
+
+
+def test_feeds_of_other_keywords_than_captured_are_refused() -> None:
+    module = export(Outputs(), X)
+    with pytest.raises(UsageError, match="keyword"):
+        feeds(module, ((X,), {"extra": torch.zeros(3)}))
+    with pytest.raises(UsageError, match="takes 1 inputs"):
+        feeds(module, (X, 3))
+
+
+def test_refilled_inputs_keep_structure_numbers_and_dtypes() -> None:
+    given = ((X, 5), {"extra": torch.zeros(3)})
+    module = export(Outputs(), given)
+    new = refilled(module, given, {"x": np.full((2, 4), 7.0), "extra": np.ones(3)})
+    assert new.args[0].dtype == torch.float32
+    assert new.args[0][0, 0] == 7
+    assert new.args[1] == 5
+    assert new.kwargs is not None
+    assert torch.equal(new.kwargs["extra"], torch.ones(3))

@@ -1,0 +1,254 @@
+"""Replay onto the user's own module."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from prunepass.hosts.torch import ReplayMismatch, capture, export, replay_module
+from prunepass.ir import Graph, UnsupportedError
+from tests.hosts.torch.nets import Contrary, Heads, Literal, Shared, TwoConvs
+from tests.hosts.torch.trials import assert_computes, cut_module, double, random_cut
+
+IMAGE = torch.randn(2, 3, 6, 6)
+
+
+def both(model: nn.Module, inputs: Any, seed: int = 0) -> tuple[Graph, Graph]:
+    before = capture(export(model, inputs), form="module")
+    return before, random_cut(before, seed)
+
+
+def by_hand(before: Graph, keep: list[int]) -> Graph:
+    """The hidden channels of TwoConvs cut to ``keep`` without any pass."""
+    params, values, nodes = dict(before.params), dict(before.values), list(before.nodes)
+    for name, axis in (("a.weight", 0), ("b.weight", 1), *((f"bn.{n}", 0) for n in _BN)):
+        data = params[name].read().take(keep, axis)
+        params[name] = replace(params[name], shape=data.shape, source=lambda data=data: data)
+    for node in nodes[:-1]:
+        value = values[node.outputs[0]]
+        values[value.name] = replace(value, shape=(value.shape[0], len(keep), *value.shape[2:]))
+    return replace(before, params=params, values=values)
+
+
+_BN = ("weight", "bias", "running_mean", "running_var")
+
+
+def test_a_cut_made_by_hand_is_replayed() -> None:
+    model, inputs = double((TwoConvs().eval(), IMAGE))
+    before = capture(export(model, inputs))
+    after = by_hand(before, [0, 3, 5])
+    small = replay_module(model, before, after, inputs)
+    assert isinstance(small, TwoConvs)
+    assert (small.a.out_channels, small.bn.num_features, small.b.in_channels) == (3, 3, 3)
+    assert torch.equal(small.a.weight, model.a.weight[[0, 3, 5]])
+    assert_computes(small, inputs, after)
+
+
+def test_names_flags_and_kinds_of_state_stay() -> None:
+    model = Shared()
+    model.twice.bias.requires_grad_(False)
+    model.twice.weight.grad = torch.ones(8, 8)
+    small, _, _ = cut_module(model, torch.arange(6).reshape(2, 3))
+    assert type(small) is Shared
+    assert list(small.state_dict()) == list(model.state_dict())
+    assert "gain" not in small.state_dict()
+    assert small.training
+    assert isinstance(small.twice.weight, nn.Parameter)
+    assert small.twice.weight.requires_grad
+    assert not small.twice.bias.requires_grad
+    assert small.twice.weight.grad is None
+
+
+def test_tied_tensors_stay_tied_and_plain_ones_follow() -> None:
+    model = Shared()
+    small, after, _ = cut_module(model, torch.arange(6).reshape(2, 3))
+    width = after.params["embed.weight"].shape[1]
+    assert width < 8
+    assert small.head.weight is small.embed.weight
+    assert small.offset.shape == small.gain.shape == (width,)
+    assert (small.embed.embedding_dim, small.head.in_features) == (width, width)
+
+
+def test_the_users_module_is_untouched_unless_inplace() -> None:
+    model, inputs = double((TwoConvs().eval(), IMAGE))
+    state = dict(model.state_dict())
+    before, after = both(model, inputs)
+    small = replay_module(model, before, after, inputs)
+    assert small is not model
+    assert model.a.out_channels == 8
+    assert all(value.data_ptr() == state[name].data_ptr() for name, value in model.state_dict().items())
+    assert replay_module(model, before, after, inputs, inplace=True) is model
+    assert model.a.out_channels == after.params["a.weight"].shape[0] < 8
+
+
+def test_a_failed_replay_in_place_restores_everything() -> None:
+    model = Literal().eval()
+    inputs = torch.randn(3, 6)
+    before, after = both(model, inputs)
+    tensors, sizes = dict(model.named_parameters()), (model.a.out_features, model.b.in_features)
+    with pytest.raises(ReplayMismatch):
+        replay_module(model, before, after, inputs, inplace=True)
+    assert all(parameter is tensors[name] for name, parameter in model.named_parameters())
+    assert (model.a.out_features, model.b.in_features) == sizes == (16, 16)
+
+
+def test_the_result_can_be_trained() -> None:
+    small, _, _ = cut_module(Heads(), torch.randn(2, 5, 12))
+    small(torch.randn(2, 5, 12)).sum().backward()
+    assert all(parameter.grad is not None for parameter in small.parameters())
+
+
+def test_dtypes_without_a_numpy_type_stay() -> None:
+    small, _, _ = cut_module(TwoConvs().bfloat16().eval(), IMAGE.bfloat16())
+    assert small.a.weight.dtype == torch.bfloat16
+
+
+def test_sizes_named_in_the_call_follow_and_equal_numbers_stay() -> None:
+    model, inputs = double((Heads(), torch.randn(2, 5, 12)))
+    small, after, _ = cut_module(model, inputs)
+    shape = next(node.attrs["shape"] for node in after.nodes if node.op == "reshape")
+    assert (small.heads, small.head_dim) == shape[3:]
+    assert small.heads < 4
+    assert small.depth == 4
+    assert small.scale == 0.5
+    assert_computes(small, inputs, after)
+
+
+class Sizes(nn.Module):
+    """Sizes kept as rows of numbers, and by a module that hands them down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 24), nn.Linear(24, 2)
+        self.shape, self.parts = (4, 6), [8, 16]
+        self.inner = Inner()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(x)
+        one, two = y.split(self.parts, dim=-1)
+        y = torch.cat([one.relu(), two.tanh()], -1)
+        return self.inner(y, self.shape) + self.b(y)
+
+
+class Inner(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(24, 2)
+
+    def forward(self, x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        return self.out(x.view(-1, *shape).sin().flatten(1))
+
+
+def test_rows_of_sizes_and_sizes_of_modules_around_follow() -> None:
+    model, inputs = double((Sizes(), torch.randn(3, 4)))
+    small, after, attempts = cut_module(model, inputs, seed=3)
+    assert attempts == 1
+    assert isinstance(small.parts, list)
+    assert isinstance(small.shape, tuple)
+    assert sum(small.parts) == np.prod(small.shape) == after.params["a.weight"].shape[0] < 24
+    assert_computes(small, inputs, after)
+
+
+LAYERS = [
+    (nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(4, 8), nn.Conv2d(8, 2, 1)), IMAGE),
+    (nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(4, 8, affine=False), nn.Conv2d(8, 2, 1)), IMAGE),
+    (nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 16, 3, groups=8), nn.Conv2d(16, 2, 1)), IMAGE),
+    (
+        nn.Sequential(nn.ConvTranspose2d(3, 8, 2), nn.ConvTranspose2d(8, 8, 2, groups=4), nn.Conv2d(8, 2, 1)),
+        IMAGE,
+    ),
+    (nn.Sequential(nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8, affine=False), nn.Conv2d(8, 2, 1)), IMAGE),
+    (nn.Sequential(nn.Conv2d(3, 8, 1), nn.PReLU(8), nn.Conv2d(8, 2, 1)), IMAGE),
+    (nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.Linear(8, 2)), IMAGE),
+    (nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8, elementwise_affine=False), nn.Linear(8, 2)), IMAGE),
+    (
+        nn.Sequential(nn.Linear(6, 8), nn.Unflatten(-1, (2, 4)), nn.Tanh(), nn.Flatten(-2), nn.Linear(8, 2)),
+        IMAGE,
+    ),
+    (
+        nn.Sequential(
+            nn.Linear(6, 8), nn.utils.parametrizations.weight_norm(nn.Linear(8, 9)), nn.Linear(9, 2)
+        ),
+        IMAGE,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"), LAYERS, ids=lambda value: str(value)[12:90] if value is not IMAGE else ""
+)
+def test_sizes_of_layers_follow_their_weights(model: nn.Module, inputs: torch.Tensor) -> None:
+    model, inputs = double((model.eval(), inputs))
+    small, after, attempts = cut_module(model, inputs, seed=1)
+    assert attempts == 1
+    assert_computes(small, inputs, after)
+    assert repr(small) != repr(model)
+
+
+def test_attention_of_torch_keeps_its_own_sizes_in_step() -> None:
+    x = torch.randn(2, 3, 12)
+    model, (x,) = double((nn.MultiheadAttention(12, 3, batch_first=True), (x,)))
+    layer = nn.TransformerEncoderLayer(12, 3, 20, batch_first=True).double().eval()
+    wide = nn.Sequential(nn.Linear(12, 12), layer, nn.Linear(12, 2)).double()
+    small, after, _ = cut_module(wide, x, seed=2)
+    attention = small[1].self_attn
+    assert attention.embed_dim == attention.num_heads * attention.head_dim < 12
+    assert attention.embed_dim == attention.kdim == attention.vdim == attention.out_proj.in_features
+    assert_computes(small, x, after)
+
+
+def test_a_literal_size_is_named_with_its_line() -> None:
+    model, inputs = Literal().eval(), torch.randn(3, 6)
+    before, after = both(model, inputs)
+    with pytest.raises(ReplayMismatch) as caught:
+        replay_module(model, before, after, inputs)
+    error = caught.value
+    assert isinstance(error, UnsupportedError)
+    assert error.node
+    assert "nets.py:" in str(error)
+    assert 'form="graph"' in error.advice
+
+
+def test_one_attribute_for_two_sizes_is_named_with_both_lines() -> None:
+    model, inputs = Contrary().eval(), torch.randn(3, 5)
+    for seed in range(8):
+        before, after = both(model, inputs, seed)
+        sizes = {node.attrs["shape"][-1] for node in after.nodes if len(node.attrs.get("shape", ())) == 3}
+        if len(sizes) > 1:
+            break
+    with pytest.raises(ReplayMismatch, match="attribute 'size' of Contrary is 8 and would have to become"):
+        replay_module(model, before, after, inputs)
+
+
+class Counts(nn.Module):
+    """Computes a number from a size in Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.a(x)
+        return self.b(y * y.shape[-1] ** -0.5)
+
+
+def test_a_constant_computed_from_a_size_is_noticed() -> None:
+    model, inputs = Counts(), torch.randn(2, 4)
+    before, after = both(model, inputs)
+    with pytest.raises(ReplayMismatch, match="constant that the source computes is no longer"):
+        replay_module(model, before, after, inputs)
+
+
+def test_what_cannot_be_copied_is_refused_with_advice() -> None:
+    model = TwoConvs().eval()
+    before, after = both(model, IMAGE)
+    model.lock = (value for value in ())
+    with pytest.raises(UnsupportedError, match="cannot be copied") as caught:
+        replay_module(model, before, after, IMAGE)
+    assert "inplace=True" in caught.value.advice
+    assert replay_module(model, before, after, IMAGE, inplace=True) is model

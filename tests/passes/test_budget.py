@@ -1,0 +1,59 @@
+"""Budgets: how they are written, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from prunepass.ir import UsageError
+from prunepass.passes import Budget, Cost
+
+WHOLE = Cost(macs=1000, params=100, size=400, channels=10)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("macs=0.5", {"macs": 0.5}),
+        (" macs = 0.5 , params=0.6 ", {"macs": 0.5, "params": 0.6}),
+        ("size=1", {"size": 1.0}),
+        ("channels=5e-1", {"channels": 0.5}),
+        ({"macs": 0.25}, {"macs": 0.25}),
+    ],
+)
+def test_kinds_and_fractions_are_read(text: str | dict[str, float], limits: dict[str, float]) -> None:
+    budget = Budget.parse(text)
+    assert budget.limits == limits
+    assert Budget.parse(str(budget)) == budget
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no budget"),
+        ("macs", "'macs' is no budget"),
+        ("macs=half", "'macs=half' is no budget"),
+        ("macs=0.5,", "'' is no budget"),
+        ("flops=0.5", "no budget 'flops'"),
+        ("latency=0.5", "latency budget needs an engine"),
+        ("macs=0", r"in \(0, 1\]"),
+        ("macs=-1", r"in \(0, 1\]"),
+        ("macs=50", r"in \(0, 1\]"),
+        ("macs=nan", r"in \(0, 1\]"),
+    ],
+)
+def test_what_is_no_budget_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        Budget.parse(text)
+
+
+def test_every_limit_must_hold() -> None:
+    budget = Budget.parse("macs=0.5,params=0.6")
+    totals = {"macs": 500, "params": 60, "size": 400, "channels": 10}
+    assert budget.met(totals, WHOLE)
+    assert not budget.met({**totals, "macs": 501}, WHOLE)
+    assert not budget.met({**totals, "params": 61}, WHOLE)
+
+
+def test_a_refusal_tells_how_near_every_limit_came() -> None:
+    error = Budget.parse("macs=0.5,params=0.6").refuse({"macs": 750, "params": 60}, WHOLE, "it is all pinned")
+    assert "it is all pinned; the nearest is macs=0.750, params=0.600" in str(error)

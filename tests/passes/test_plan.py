@@ -1,0 +1,123 @@
+"""The plan as a file: written, read again, and refused where it does not belong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prunepass.ir import Tie, UsageError
+from prunepass.passes import Cut, Plan, couple, fingerprint, plan_for, with_constraints, write_text
+from tests.graphs import chain, residual
+
+
+def example() -> Plan:
+    graph = with_constraints(
+        residual(), (("one.a.weight", 0, "kept by 'one.a'"),), (Tie(("stem.bias", 0), ("two.b.bias", 0), "one width"),)
+    )
+    removed = {"two.a": np.array([3, 1]), "stem": np.array([7])}
+    plan = plan_for(couple(graph), removed, budget="macs=0.5", align=1)
+    return Plan(**{**{name: getattr(plan, name) for name in plan.__struct_fields__}, "shifts": {"stem.bias": (0.5,) * 8}})
+
+
+def test_a_plan_is_the_same_after_writing_and_reading_it(tmp_path: Path) -> None:
+    plan = example()
+    plan.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == plan
+
+
+def test_a_plan_names_groups_indices_and_how_it_was_made(tmp_path: Path) -> None:
+    text = example().to_json()
+    found = json.loads(text)
+    assert found["cuts"] == {"stem": {"remove": [7], "size": 8}, "two.a": {"remove": [1, 3], "size": 16}}
+    assert found["options"] == {"align": 1, "budget": "macs=0.5"}
+    assert found["pins"] == [["one.a.weight", 0, "kept by 'one.a'"]]
+    assert found["ties"] == [["stem.bias", 0, "two.b.bias", 0, "one width"]]
+    assert text == json.dumps(found, indent=1, sort_keys=True) + "\n"
+
+
+def test_groups_without_a_cut_are_left_out() -> None:
+    plan = plan_for(couple(chain()), {"a": np.array([], dtype=np.int64)})
+    assert not plan.cuts
+
+
+def test_kept_indices_are_what_is_not_removed() -> None:
+    coupling = couple(chain(8))
+    plan = plan_for(coupling, {"a": np.array([6, 0])})
+    (kept,) = plan.kept(coupling).values()
+    np.testing.assert_array_equal(kept, [1, 2, 3, 4, 5, 7])
+
+
+def test_a_plan_is_refused_for_a_model_with_other_params() -> None:
+    plan = plan_for(couple(chain(8)), {"a": np.array([0])})
+    plan.check(chain(8))
+    with pytest.raises(UsageError, match="made for another model"):
+        plan.check(chain(9))
+
+
+def test_the_fingerprint_is_of_names_shapes_types_and_operators_alone() -> None:
+    graph = chain(8)
+    assert fingerprint(graph) == fingerprint(chain(8, batch=3, size=9))
+    weight = graph.params["a.weight"]
+    for other in (
+        {"params": {**graph.params, "a.weight": replace(weight, dtype="float16")}},
+        {"params": {**graph.params, "a.weight": replace(weight, name="c.weight")}},
+        {"nodes": tuple(replace(node, op="tanh") if node.op == "relu" else node for node in graph.nodes)},
+    ):
+        assert fingerprint(replace(graph, **other)) != fingerprint(graph)
+    other_data = replace(weight, source=lambda: np.zeros(weight.shape, np.float32))
+    assert fingerprint(replace(graph, params={**graph.params, "a.weight": other_data})) == fingerprint(graph)
+
+
+def test_a_plan_brings_its_own_pins_and_ties_along() -> None:
+    plan = example()
+    fresh = residual()
+    graph = plan.constrain(fresh)
+    assert not couple(graph).group("one.a").prunable
+    assert plan.constrain(graph) is graph
+    assert couple(fresh).group("one.a").prunable
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not a plan"),
+        ("[]", "not a plan"),
+        ('{"cuts": {}}', "not a plan"),
+        ('{"fingerprint": "0", "cuts": {}, "more": 1}', "not a plan"),
+        ('{"fingerprint": "0", "cuts": {"a": {"size": 2, "remove": "all"}}}', "not a plan"),
+        ('{"fingerprint": "0", "cuts": {}, "format": 99}', "format 99, this version reads 1"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=why):
+        Plan.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no\.json: cannot read the plan"):
+        Plan.load(tmp_path / "no.json")
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "plan.json"
+    write_text(path, "old")
+
+    def fail(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        write_text(tmp_path / "no" / "plan.json", "text")

@@ -1,0 +1,99 @@
+"""Widths stay on the grain that an engine rewards, also where a dim is a product of several groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prunepass.ir import Atom, Dim, Prod, atoms_of, kept_size
+from prunepass.passes import Coupling, couple
+from prunepass.passes._widths import allowed_widths, steps
+from tests.graphs import Builder, chain
+from tests.passes.networks import random_networks
+
+
+def by_name(coupling: Coupling, align: int) -> dict[str, tuple[int, int]]:
+    """Size and step of every group."""
+    found = steps(coupling, align)
+    return {group.name: (group.size, found[group.atom]) for group in coupling.prunable if group.atom}
+
+
+def grouped(inside: int, outside: int, groups: int = 4) -> Coupling:
+    net = Builder()
+    x = net.conv(net.input(1, 3, 4, 4), groups * inside, path="a")
+    x = net.conv(x, groups * outside, path="b", groups=groups)
+    return couple(net.graph(net.conv(x, 5, path="c")))
+
+
+@pytest.mark.parametrize(
+    ("size", "step", "floor", "widths"),
+    [
+        (8, 1, 0.0, [8, 7, 6, 5, 4, 3, 2, 1]),
+        (16, 4, 0.0, [16, 12, 8, 4]),
+        (10, 4, 0.0, [10, 8, 4]),
+        (16, 4, 0.5, [16, 12, 8]),
+        (10, 1, 0.75, [10, 9, 8]),
+        (8, 8, 0.0, [8]),
+        (5, 8, 0.0, [5]),
+        (9, 8, 0.0, [9, 8]),
+        (6, 1, 1.0, [6]),
+    ],
+)
+def test_widths_go_down_in_steps_as_far_as_the_floor(
+    size: int, step: int, floor: float, widths: list[int]
+) -> None:
+    assert allowed_widths(size, step, floor) == widths
+
+
+def test_a_plain_group_moves_in_steps_of_the_grain() -> None:
+    assert by_name(couple(chain(16)), 8) == {"a": (16, 8)}
+    assert by_name(couple(chain(16)), 1) == {"a": (16, 1)}
+
+
+def test_four_channels_in_each_group_move_the_groups_in_twos() -> None:
+    found = by_name(grouped(4, 4), 8)
+    assert found["a"] == (4, 2)
+    assert found["a#2"][1] == found["b"][1] == 4
+
+
+@pytest.mark.parametrize(("inside", "outside"), [(16, 4), (4, 16)])
+def test_groups_keep_the_grain_of_both_sides_in_whatever_order_they_are_met(inside: int, outside: int) -> None:
+    found = by_name(grouped(inside, outside), 8)
+    assert found["a"] == (4, 2)
+    assert sorted(step for _, step in list(found.values())[1:]) == [4, 8]
+
+
+def test_the_width_of_a_head_carries_the_grain_and_frees_the_number_of_heads() -> None:
+    net = Builder()
+    x = net.linear(net.input(2, 5, 6), 4 * 16, path="q")
+    x = net.add("reshape", x, shape=(2, 5, 4, 16))
+    x = net.add("reshape", net.add("tanh", x), shape=(2, 5, 64))
+    found = by_name(couple(net.graph(net.linear(x, 3, path="out"))), 8)
+    assert sorted(found.values()) == [(4, 1), (16, 8)]
+
+
+def test_dims_that_are_on_the_grain_stay_on_it_at_every_choice_of_widths() -> None:
+    """Sums are left out: their segments keep the grain one by one."""
+    align, checked = 4, 0
+    rng = np.random.default_rng(0)
+    for network in random_networks(40_000, 300):
+        coupling = couple(network.graph)
+        grain = steps(coupling, align)
+        widths = {
+            leaf: int(rng.choice(allowed_widths(leaf.size, step, 0.0))) for leaf, step in grain.items()
+        }
+        for name in network.graph.values:
+            for dim in coupling.dims[name]:
+                if dim.size % align == 0 and _plain(dim, widths):
+                    assert kept_size(dim, widths) % align == 0, f"{network.recipe}: {name}"
+                    checked += any(widths[leaf] < leaf.size for leaf in atoms_of(dim) if leaf in widths)
+    assert checked > 100
+
+
+def _plain(dim: Dim, free: dict[Atom, int]) -> bool:
+    """A group by itself or a product of groups and fixed sizes."""
+    return isinstance(dim, Atom) or (isinstance(dim, Prod) and not any(_has_parts(part) for part in dim.parts))
+
+
+def _has_parts(dim: Dim) -> bool:
+    return hasattr(dim, "parts")
