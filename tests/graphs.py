@@ -23,6 +23,7 @@ from prunepass.ir import (
 )
 
 Shape = tuple[int, ...]
+Foreign = Callable[..., tuple[Array, ...]]
 Pin = tuple[str, int, str]
 
 
@@ -85,6 +86,13 @@ class Builder:
             self.values[output] = Value(output, sizes(dims), dtype)
         self.nodes.append(Node(name, op, inputs, outputs, attrs, Origin(path)))
         return outputs
+
+    def add_foreign(self, kind: str, *inputs: str, result: Shape, evaluate: Foreign) -> str:
+        """A node that no declaration covers, computed by ``evaluate``."""
+        name = f"foreign_{len(self.nodes)}"
+        self.values[name] = Value(name, result, "float32")
+        self.nodes.append(Node(name, "foreign", inputs, (name,), {"kind": kind}, Origin(), evaluate))
+        return name
 
     def _call(self, tensors: list[Value | Param | None], attrs: dict[str, Any]) -> Call:
         def known(position: int) -> Array | None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from math import erf, sqrt
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -46,17 +48,17 @@ class Sampler:
         return np.asarray(mean + deviation * order)
 
 
+@cache
 def _normal_quantiles(count: int) -> Array:
-    """Mid-point quantiles of the standard normal law, by bisection of the error function."""
-    from math import erf, sqrt
-
+    """Mid-point quantiles of the standard normal law, by bisection of the error function, of variance 1."""
     levels = (np.arange(count) + 0.5) / count
     low, high = np.full(count, -9.0), np.full(count, 9.0)
     for _ in range(60):
         mid = (low + high) / 2
         below = np.array([0.5 * (1 + erf(x / sqrt(2))) for x in mid]) < levels
         low, high = np.where(below, mid, low), np.where(below, high, mid)
-    return np.asarray((low + high) / 2)
+    grid = np.asarray((low + high) / 2)
+    return np.asarray(grid / np.sqrt(np.mean(grid**2)))
 
 
 def _ones(op: Op, call: Call, arrays: Arrays) -> tuple[Array, ...]:

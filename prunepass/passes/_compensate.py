@@ -1,10 +1,10 @@
 """Repair without data: the known mean of what is cut moves into the bias of what read it.
 
 Where normalisations say how a cut channel is distributed, its consumers' results change by a known amount on
-average. That amount goes into the consumer's own bias or, where it has none, on through sums and moves into the
-next operand that adds (a bias added later, a running mean). This is the bias update of STADE (arXiv 2503.22451)
-for any operators and groups. At zero-padded borders a consumer reads less of the channel; one number
-for all positions is the average over them, borders included: the least-squares choice.
+average. That amount goes into the consumer's own bias or, where it has none, on through sums and moves to the
+next operand that adds (a bias added later, a running mean). This is the bias update of STADE (arXiv
+2503.22451) for any operators and groups. At zero-padded borders a consumer reads less of the channel; one
+number for all positions is the average over them, borders included: the least-squares choice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ._coupling import Coupling
 from ._moments import mean_of, read_values, trace_moments
 from ._plan import Plan
 from ._sample import one_sample
-from ._shift import adds, carries, data_slots, exchange, fit, linear, response, result_slots
+from ._shift import added, carries, data_slots, exchange, fit, linear, response, result_slots
 from ._stream import Step, drop, steps
 
 Means = Mapping[str, "Array | None"]
@@ -55,11 +55,13 @@ def compensate(coupling: Coupling, plan: Plan) -> Compensation:
         repair.pass_by(step)
     shifts = repair.settled()
     repaired = msgspec.structs.replace(plan, shifts=shifts)
-    return Compensation(repaired, tuple(sorted(shifts)), dict(sorted(repair.unrepaired.items())), tuple(repair.unknown))
+    return Compensation(
+        repaired, tuple(sorted(shifts)), dict(sorted(repair.unrepaired.items())), tuple(repair.unknown)
+    )
 
 
 def known_means(coupling: Coupling) -> Means:
-    """Mean of every value that is summed over by products, broadcastable to it; None where it is not known."""
+    """Mean of every value that is summed over by products, broadcastable to it; None where not known."""
     result: Means = coupling.graph.memo("known means", lambda _: _known_means(coupling))
     return result
 
@@ -113,7 +115,9 @@ class _Repair:
         norm = self.coupling.norm
         summed = {leaf for dim in step.rule.contracted for leaf in atoms_of(norm(dim)) if leaf in self.kept}
         held = {
-            i: summed.intersection(leaf for dim in step.rule.operands[i] or () for leaf in atoms_of(norm(dim)))
+            i: summed.intersection(
+                leaf for dim in step.rule.operands[i] or () for leaf in atoms_of(norm(dim))
+            )
             for i in step.data
         }
         return {i: frozenset(leaves) for i, leaves in held.items() if leaves}
@@ -132,7 +136,8 @@ class _Repair:
         if data is None:
             return
         operands = tuple(
-            data if i == position else None if i in result_slots(step) else array for i, array in enumerate(step.static)
+            data if i == position else None if i in result_slots(step) else array
+            for i, array in enumerate(step.static)
         )
         made = np.asarray(step.op.run(step.call, operands)[0])
         axes = _shared_axes(step, position)
@@ -160,14 +165,16 @@ class _Repair:
         lack = self._lacks[str(step.node.inputs[position])]
         if self._absorbed(step, lack, data_slots(step, position), position):
             return
-        gain = response(step, position) if adds(step) else None
+        gain = added(step, position)
         if gain is not None:
             shape = step.call.results[0]
             full = np.broadcast_to(lack.amount, step.call.shape(position))
             self._owe(step.node.outputs[0], _Lack(np.broadcast_to(full * gain, shape), lack.owers))
         elif carries(step, position):
             short, whole = (
-                step.op.run(step.call, tuple(_alone(step, i, position, amount) for i in range(len(step.call.shapes))))
+                step.op.run(
+                    step.call, tuple(_alone(step, i, position, amount) for i in range(len(step.call.shapes)))
+                )
                 for amount in (lack.amount, np.zeros(1))
             )
             for output, with_lack, without in zip(step.node.outputs, short, whole, strict=False):
@@ -238,7 +245,9 @@ def _sum(before: _Lack | None, lack: _Lack) -> _Lack:
 
 def _shared_axes(step: Step, position: int) -> tuple[int, ...]:
     """Axes of the result that the weights do not make: batch, positions."""
-    weights = (dims for i, dims in enumerate(step.rule.operands) if i != position and i not in result_slots(step))
+    weights = (
+        dims for i, dims in enumerate(step.rule.operands) if i != position and i not in result_slots(step)
+    )
     made = {leaf for dims in weights for dim in dims or () for leaf in atoms_of(dim)}
     return tuple(i for i, dim in enumerate(step.rule.results[0]) if made.isdisjoint(atoms_of(dim)))
 

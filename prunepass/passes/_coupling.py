@@ -7,7 +7,7 @@ channels. Nothing here knows an operator.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..ir import (
@@ -19,6 +19,7 @@ from ..ir import (
     Node,
     Param,
     Pin,
+    Rule,
     Space,
     UsageError,
     atoms_of,
@@ -162,7 +163,7 @@ def static_values(graph: Graph) -> frozenset[str]:
 
 
 def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Group]:
-    found: dict[Atom | Fixed, list[Member]] = {}
+    found: dict[Atom | Fixed, dict[Member, None]] = {}
     inexact: dict[Atom, dict[str, None]] = {}
     for node in graph.nodes:
         _collect(graph, space, static, node, found, inexact)
@@ -185,49 +186,55 @@ def _collect(
     space: Space,
     static: frozenset[str],
     node: Node,
-    found: dict[Atom | Fixed, list[Member]],
+    found: dict[Atom | Fixed, dict[Member, None]],
     inexact: dict[Atom, dict[str, None]],
 ) -> None:
     rule = rule_of(graph, node)
-    summed = _leaf_set(space, rule.contracted)
-    counted = _leaf_set(space, rule.statistics)
-    passing = _passing(graph, space, static, node)
+    for name, axis, own, role in _roles(graph, static, node, rule):
+        for leaf in dict.fromkeys(leaves(space.norm(own))):
+            if isinstance(leaf, Fixed) and not (leaf.pins and role == "produced"):
+                continue
+            found.setdefault(leaf, {})[Member(node.name, name, axis, role)] = None
+    for leaf in (leaf for dim in rule.statistics for leaf in atoms_of(space.norm(dim))):
+        where = str(node.origin) or node.name
+        inexact.setdefault(leaf, {})[f"statistics are taken over these channels [{where}]"] = None
+
+
+def _roles(
+    graph: Graph, static: frozenset[str], node: Node, rule: Rule
+) -> Iterator[tuple[str, int, Atom | Fixed, str]]:
+    """``(tensor, axis, index space, role)`` wherever the node uses one.
+
+    It is the rule's own spaces that are asked, not what they have become: a layer whose inputs and outputs
+    are tied still has rows that make and columns that sum. A recurrent weight has one space on both axes.
+    """
     op = registry()[node.op]
-    for position, (name, operand) in enumerate(zip(node.inputs, rule.operands, strict=True)):
-        if name is None or operand is None:
-            continue
-        added = op.operand(position) in _ADDED
-        weight = name in graph.params or name in static
-        for axis, dim in enumerate(operand):
-            for leaf in dict.fromkeys(leaves(space.norm(dim))):
-                if isinstance(leaf, Fixed) and not leaf.pins:
-                    continue
-                role = _role(weight, leaf in summed, leaf in counted, added or leaf in passing)
-                if role and (isinstance(leaf, Atom) or role == "produced"):
-                    found.setdefault(leaf, []).append(Member(node.name, name, axis, role))
-    for leaf in counted:
-        if isinstance(leaf, Atom):
-            where = str(node.origin) or node.name
-            inexact.setdefault(leaf, {})[f"statistics are taken over these channels [{where}]"] = None
+    operands = [
+        (position, name, dims)
+        for position, (name, dims) in enumerate(zip(node.inputs, rule.operands, strict=True))
+        if name is not None and dims is not None
+    ]
+    weights = {name for _, name, _ in operands if name in graph.params or name in static}
+    passing = _own(dims for _, name, dims in operands if name not in weights)
+    summed, counted, made = _own((rule.contracted,)), _own((rule.statistics,)), _own(rule.results)
+    for position, name, dims in operands:
+        added, before = op.operand(position) in _ADDED, set[Atom | Fixed]()
+        for axis, dim in enumerate(dims):
+            for own in dict.fromkeys(leaves(dim)):
+                if name not in weights:
+                    role = "read" if own in summed else "statistic" if own in counted else ""
+                elif own in summed and (own in before or own not in made):
+                    role = "contracted"
+                else:
+                    role = "carried" if added or (own in passing and own not in summed) else "produced"
+                if role:
+                    yield name, axis, own, role
+            before.update(leaves(dim))
 
 
-def _leaf_set(space: Space, dims: Dims) -> set[Atom | Fixed]:
-    return {leaf for dim in dims for leaf in leaves(space.norm(dim))}
-
-
-def _passing(graph: Graph, space: Space, static: frozenset[str], node: Node) -> set[Atom | Fixed]:
-    """Channels that the node's data already has: its weights do not make them, they carry them along."""
-    found: set[Atom | Fixed] = set()
-    for name, operand in zip(node.inputs, rule_of(graph, node).operands, strict=True):
-        if name is not None and operand is not None and name not in graph.params and name not in static:
-            found |= _leaf_set(space, operand)
-    return found
-
-
-def _role(weight: bool, summed: bool, counted: bool, passing: bool) -> str:
-    if weight:
-        return "contracted" if summed else "carried" if passing else "produced"
-    return "read" if summed else "statistic" if counted else ""
+def _own(groups: Iterable[Dims]) -> set[Atom | Fixed]:
+    """The index spaces that a rule mentions in some dims."""
+    return {leaf for dims in groups for dim in dims for leaf in leaves(dim)}
 
 
 def _has_weight(graph: Graph, static: frozenset[str], members: Iterable[Member]) -> bool:

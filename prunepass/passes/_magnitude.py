@@ -1,10 +1,10 @@
 """The abs-forward: how large the data can be at every place, from weights alone.
 
 All weights are replaced by their absolute values and ones are sent through the network. At every layer that
-makes channels by a weighted sum the walk starts anew from ones, so the magnitude of a value is what the layers
-just above it make of data of size one. This is the row-sum half of DFPC's saliency (Narshana, Murti,
-Bhattacharyya, ICLR 2023: entrywise norm of a product of nonnegative matrices = column sums . row sums), here for
-any operators, in time linear in the number of layers.
+makes channels by a weighted sum the walk starts anew from ones, so the magnitude of a value is what the
+layers just above it make of data of size one. This is the row-sum half of DFPC's saliency (Narshana, Murti,
+Bhattacharyya, ICLR 2023: the entrywise norm of a product of nonnegative matrices is column sums times row
+sums), here for any operators, in time linear in the number of layers.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def _restarted(
             for axis, dim in enumerate(dims)
             if summed & set(atoms_of(coupling.norm(dim))) or prunable.isdisjoint(atoms_of(coupling.norm(dim)))
         )
-        profile = np.ones((1,) * array.ndim) if len(axes) == array.ndim else array.mean(axis=axes, keepdims=True)
+        profile = (
+            np.ones((1,) * array.ndim) if len(axes) == array.ndim else array.mean(axis=axes, keepdims=True)
+        )
         fresh[position] = np.broadcast_to(profile, array.shape)
     return tuple(fresh)
 

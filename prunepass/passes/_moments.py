@@ -1,9 +1,9 @@
 """What the model itself knows of its data: samples of every value that normalisations pin down.
 
-A normalisation with trained statistics says how its result is distributed whatever it reads; from there samples
-go through activations, sums and weights by each operator's own transfer. Nothing is measured on data and nothing
-is random: the samples are quantiles in a fixed order, one set for all values, so that sample ``k`` of two values
-belongs together and ``x * sigmoid(x)`` spelled out is exact.
+A normalisation with trained statistics says how its result is distributed whatever it reads; from there
+samples go through activations, sums and weights by each operator's own transfer. Nothing is measured on data
+and nothing is random: the samples are quantiles in a fixed order, one set for all values, so that sample
+``k`` of two values belongs together and ``x * sigmoid(x)`` spelled out is exact.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ def _results(
 ) -> tuple[Array | None, ...]:
     with np.errstate(all="ignore"):
         found = step.op.flow.moments(step.op, step.call, operands, sampler)
-    known = []
-    for name, array in zip(step.node.outputs, found, strict=False):
-        usable = array is not None and is_float(coupling.graph.values[name].dtype) and array.size <= LARGEST
-        known.append(np.asarray(array, dtype=np.float64) if usable and np.all(np.isfinite(array)) else None)
-    return tuple(known) + (None,) * (len(step.node.outputs) - len(known))
+    known: list[Array | None] = [None] * len(step.node.outputs)
+    for i, (name, array) in enumerate(zip(step.node.outputs, found, strict=False)):
+        if array is not None and is_float(coupling.graph.values[name].dtype) and array.size <= LARGEST:
+            known[i] = np.asarray(array, dtype=np.float64) if np.all(np.isfinite(array)) else None
+    return tuple(known)
 
 
 def _needed(coupling: Coupling, wanted: frozenset[str]) -> frozenset[str]:
@@ -101,7 +101,8 @@ def _needed(coupling: Coupling, wanted: frozenset[str]) -> frozenset[str]:
         if needed.isdisjoint(node.outputs):
             continue
         op = registry()[node.op]
-        known = tuple(graph.params[name].read()[None] if name in graph.params else None for name in node.inputs)
+        params = tuple(None if name is None else graph.params.get(name) for name in node.inputs)
+        known = tuple(None if param is None else param.read()[None] for param in params)
         with np.errstate(all="ignore"):
             found = op.flow.moments(op, call_of(graph, node), known, _Probe())
         if any(array is None for array in found):
@@ -117,4 +118,3 @@ def mean_of(samples: Array) -> Array:
 def variance_of(samples: Array) -> Array:
     """Variance, of the samples' shape without the first axis."""
     return np.asarray(samples.var(axis=0))
-

@@ -17,7 +17,7 @@ from ._coupling import Coupling, couple
 
 
 def one_sample(coupling: Coupling) -> Coupling:
-    """The coupling of the same network at batch size one, or ``coupling`` where the batch cannot be told apart.
+    """The coupling of the same network at batch size one; ``coupling`` where the batch cannot be told.
 
     Names of nodes, tensors and groups are the same, values are smaller.
     """

@@ -1,7 +1,7 @@
 """Where a constant shift of a value can go: measured on the operator itself, cut down to single channels.
 
-An operator declares which operand adds to its result (``shift_out``) or to its data (``shift_in``). How much one
-unit there is worth (factors such as ``alpha``, signs) is what its own evaluation says, at size one.
+An operator declares which operand adds to its result (``shift_out``) or to its data (``shift_in``). How much
+one unit there is worth (factors such as ``alpha``, signs) is what its own evaluation says, at size one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def data_slots(step: Step, position: int) -> tuple[int, ...]:
     return tuple(other for other in pair if other != position) if position in pair else ()
 
 
-def adds(step: Step) -> bool:
-    """Whether the result is a sum of the operands, up to factors."""
-    return step.op.flow is SUM
+def added(step: Step, position: int) -> float | None:
+    """The factor with which an operand is added to the others; None where the result is no sum."""
+    declared = data_slots(step, position) or step.op.flow.magnitude is SUM.magnitude
+    return response(step, position) if declared else None
 
 
 def carries(step: Step, position: int) -> bool:
@@ -58,7 +59,7 @@ def response(step: Step, position: int) -> float | None:
 
 
 def exchange(step: Step, position: int, slot: int) -> float | None:
-    """How much to add to ``slot`` for the same effect as one unit at ``position``; None where there is no such."""
+    """How much to add to ``slot`` for the effect of one unit at ``position``; None where nothing has it."""
     ratios = []
     for seed in _SEEDS:
         base = _base(step, seed)
@@ -76,13 +77,14 @@ def linear(step: Step, position: int) -> bool:
         base = _base(step, seed)
         zero, once, thrice = (_at_one(step, _changed(base, position, times=by)) for by in (0.0, 1.0, -3.0))
         want = -3.0 * (once - zero)
-        if not np.allclose(thrice - zero, want, rtol=_EXACT, atol=_EXACT * float(np.max(np.abs(want), initial=0))):
+        largest = float(np.max(np.abs(want), initial=0))
+        if not np.allclose(thrice - zero, want, rtol=_EXACT, atol=_EXACT * largest):
             return False
     return True
 
 
 def _constant(arrays: list[Array]) -> float | None:
-    """The number that all entries of all arrays are; most often a whole one: no rounding of the probe is left."""
+    """The number that all entries are; most often a whole one, so no rounding of the probe is left in it."""
     every = np.concatenate([array.ravel() for array in arrays])
     if every.size == 0 or not np.allclose(every, every[0], rtol=_EXACT, atol=_EXACT):
         return None
@@ -104,8 +106,9 @@ def _drawn(step: Step, position: int, rng: np.random.Generator) -> Array | None:
         known = step.static[position]
         return np.zeros(shape, dtype=dtype) if known is None else known
     spread = [1 if any(True for _ in atoms_of(dim)) else dim.size for dim in dims or ()]
-    sign = rng.choice((-1.0, 1.0), spread) if position in step.data else 1.0
-    return np.broadcast_to(sign * rng.uniform(0.5, 1.5, spread), shape)
+    sizes = rng.uniform(0.5, 1.5, spread)
+    drawn: Array = sizes * rng.choice((-1.0, 1.0), spread) if position in step.data else sizes
+    return np.broadcast_to(drawn, shape)
 
 
 def _changed(base: _Operands, position: int, *, add: float = 0.0, times: float = 1.0) -> _Operands:
@@ -118,24 +121,34 @@ def _at_one(step: Step, operands: _Operands) -> Array:
     every = [dims for dims in (*step.rule.operands, *step.rule.results) if dims is not None]
     kept = {leaf: np.zeros(1, dtype=np.int64) for dims in every for dim in dims for leaf in atoms_of(dim)}
     with np.errstate(all="ignore"):
-        return cut_run(step.op, step.call, step.rule, lambda dim: dim, kept, operands)[0]
+        return np.asarray(cut_run(step.op, step.call, step.rule, lambda dim: dim, kept, operands)[0])
 
 
-def fit(shift: Array, dims: Dims, slot_dims: Dims) -> Array | None:
-    """``shift``, broadcastable to a tensor of ``dims``, for a param of ``slot_dims`` that adds to it.
+def along(array: Array, dims: Dims, onto: Dims) -> Array | None:
+    """``array``, broadcastable to a tensor of ``dims``, as one broadcastable to a tensor of ``onto``.
+
+    Axes that both have are kept, all others averaged; None where they have none in common.
+    """
+    whole = np.broadcast_to(array, tuple(dim.size for dim in dims))
+    axes = [
+        next((i for i, dim in enumerate(dims) if dim is wanted and dim.size != 1), None) for wanted in onto
+    ]
+    kept = [axis for axis in axes if axis is not None]
+    if not kept or len(set(kept)) < len(kept):
+        return None
+    averaged = whole.mean(axis=tuple(i for i in range(whole.ndim) if i not in kept))
+    ordered = averaged.transpose([sorted(kept).index(axis) for axis in kept])
+    return np.asarray(ordered.reshape([1 if axis is None else dims[axis].size for axis in axes]))
+
+
+def fit(shift: Array, dims: Dims, slot: Dims) -> Array | None:
+    """``shift``, broadcastable to a tensor of ``dims``, for a param of ``slot`` that adds to it.
 
     What the param cannot tell apart is averaged, the least-squares choice. None where the param has an axis
     that the tensor has not.
     """
-    whole = np.broadcast_to(shift, tuple(dim.size for dim in dims))
-    axes = list[int]()
-    for slot_dim in slot_dims:
-        if slot_dim.size != 1:
-            found = next((i for i, dim in enumerate(dims) if dim is slot_dim and i not in axes), None)
-            if found is None:
-                return None
-            axes.append(found)
-    rest = tuple(axis for axis in range(whole.ndim) if axis not in axes)
-    averaged = whole.mean(axis=rest)
-    order = np.argsort(np.argsort(axes)) if axes else ()
-    return np.asarray(averaged).transpose(order).reshape(tuple(dim.size for dim in slot_dims))
+    shape = tuple(dim.size for dim in slot)
+    if all(size == 1 for size in shape):
+        return np.asarray(np.broadcast_to(shift, tuple(dim.size for dim in dims)).mean()).reshape(shape)
+    found = along(shift, dims, slot)
+    return found if found is not None and found.shape == shape else None

@@ -53,7 +53,9 @@ def steps(coupling: Coupling) -> Iterator[Step]:
             static.update(zip(node.outputs, (cast(array, "float64") for array in results), strict=False))
         else:
             data = tuple(
-                i for i, name in enumerate(node.inputs) if name in graph.values and name not in coupling.static
+                i
+                for i, name in enumerate(node.inputs)
+                if name in graph.values and name not in coupling.static
             )
             call = replace(call, known=_known(operands))
             yield Step(node, op, call, rule_of(graph, node), operands, data, expiry.get(node.name, ()))
@@ -82,7 +84,9 @@ def static_array(coupling: Coupling, name: str) -> Array:
     made = dict[str, Array]()
     for node in graph.nodes:
         if not wanted.isdisjoint(node.outputs):
-            operands = tuple(None if source is None else _static(graph, source, made) for source in node.inputs)
+            operands = tuple(
+                None if source is None else _static(graph, source, made) for source in node.inputs
+            )
             results = registry()[node.op].run(call_of(graph, node), operands)
             made.update(zip(node.outputs, (cast(array, "float64") for array in results), strict=False))
     return made[name]

@@ -13,15 +13,19 @@ COMMANDS = {
     "analyze": ("analyze", "{model}"),
     "prune": ("prune", "{model}", "-o", "{folder}/out.onnx", "--plan-out", "{folder}/p.json"),
 }
+# analyze reads no weights, so it has nothing to say of their values.
+CASES = [
+    (command, damage)
+    for command in COMMANDS
+    for damage in nets.DAMAGED
+    if (command, damage) != ("analyze", "weights that are not finite")
+]
 
 
-@pytest.mark.parametrize("damage", nets.DAMAGED)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "damage"), CASES)
 def test_a_damaged_model_is_exit_code_3(
     command: str, damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if command == "analyze" and damage == "weights that are not finite":
-        pytest.skip("analyze reads no weights")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(nets.DAMAGED[damage]())
     args = [part.format(model=broken, folder=tmp_path) for part in COMMANDS[command]]

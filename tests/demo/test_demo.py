@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_made_is_exit_code_2(
 def test_photos_are_cropped_the_same_every_time() -> None:
     from prunepass.demo._photos import crops, labelled
 
-    photos, classes = labelled()
+    _, classes = labelled()
     assert len(classes) == 20
     assert (classes.min(), classes.max()) == (22, 990)
     one, other = crops(2, seed=1), crops(2, seed=1)

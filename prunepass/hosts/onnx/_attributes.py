@@ -94,9 +94,9 @@ class Writer:
     def _operand(self, site: Site, index: int, want: Array) -> None:
         value = site.node.inputs[index] if index < len(site.node.inputs) else None
         if value is None or constant_behind(value) is not None:
-            self._editor.set_constant((site.node, index), want)
+            self._editor.set_constant([(site.node, index)], want)
             return
-        have = self._trace.known(str(value.name))
+        have = self._trace.folder.known(str(value.name))
         assert have is not None
         self.replace(value, [(site.node, index)], have, want)
 
@@ -104,17 +104,19 @@ class Writer:
         """Let ``uses`` of a computed value read ``want`` where they read ``have`` at the captured sizes."""
         dynamic = self._dynamic(str(value.name), have)
         if not dynamic.any():
-            for use in uses:
-                self._editor.set_constant(use, want)
-            return
-        self._editor.correct(value, uses, Change(have, want.reshape(have.shape).astype(have.dtype), dynamic))
+            self._editor.set_constant(uses, want)
+        elif have.size != want.size:
+            raise UnsupportedError(f"{have.size} computed sizes cannot become {want.size}")
+        else:
+            change = Change(have, want.reshape(have.shape).astype(have.dtype), dynamic)
+            self._editor.correct(value, uses, change)
 
     def _dynamic(self, name: str, have: Array) -> Array:
         """Which entries depend on symbolic dims; all of them where nothing can be said."""
         if not self._trace.inputs.symbols:
             return np.zeros(have.shape, dtype=bool)
-        here = None if self._other is None else self._other.known(name)
-        there = self._original.known(name)
+        here = None if self._other is None else self._other.folder.known(name)
+        there = self._original.folder.known(name)
         if here is None or there is None or here.shape != there.shape:
             return np.ones(have.shape, dtype=bool)
         return np.asarray(here != there)
@@ -162,6 +164,8 @@ class Writer:
 def _attribute(name: str, value: Any, old: ir.Attr | None) -> ir.Attr:
     if old is not None and old.type == ir.AttributeType.INTS and isinstance(value, int):
         value = (value,) * len(plain_attribute(old))
+    if isinstance(value, tuple) and any(isinstance(item, float) for item in value):
+        return ir.AttrFloat32s(name, [float(item) for item in value])
     if isinstance(value, tuple):
         return ir.AttrInt64s(name, [int(item) for item in value])
     return ir.AttrFloat32(name, value) if isinstance(value, float) else ir.AttrInt64(name, int(value))

@@ -12,7 +12,7 @@ from ...ir import Graph, Node, Param, UnsupportedError, constant
 from ._inputs import concretise
 from ._spell import NEWEST_OPSET
 from ._trace import Trace
-from ._types import unique
+from ._types import opsets_of, unique
 
 OLDEST_OPSET = 7
 
@@ -39,7 +39,7 @@ def capture(model: ir.Model, example_inputs: object = None) -> Graph:
 
 def check_opset(model: ir.Model) -> None:
     """Refuse operator sets whose operators broadcast by other rules."""
-    version = model.opset_imports.get("", model.opset_imports.get("ai.onnx"))
+    version = opsets_of(model).get("")
     if version is not None and version < OLDEST_OPSET:
         raise UnsupportedError(
             f"operator set {version} is older than {OLDEST_OPSET}",

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ...ir import Array, Param, UnsupportedError
-from ._types import is_constant, tensor_shape, unique
+from ._types import is_constant, opsets_of, tensor_shape, unique
 
 _LAZY_ABOVE = 1 << 20
 _INITIALIZERS_ARE_INPUTS_BELOW = 4
@@ -82,27 +82,30 @@ class Editor:
         else:
             self.redirect(uses, self.add(str(value.name), tensor))
 
-    def set_constant(self, use: Use, array: Array) -> None:
-        """Let one input read this constant; written by :meth:`finish`, when all readers are known."""
-        node, index = use
+    def set_constant(self, uses: list[Use], array: Array) -> None:
+        """Let inputs that read one value read this constant.
+
+        Constants are written by :meth:`finish`, when all their readers are known.
+        """
+        node, index = uses[0]
         old = node.inputs[index] if index < len(node.inputs) else None
         usual = ir.DataType.FLOAT if array.dtype.kind == "f" else ir.DataType.INT64
         dtype = (old.dtype if old is not None else None) or usual
         array = array.astype(dtype.numpy())
         if old is None or constant_behind(old) is None:
             base = (old.name if old is not None else None) or f"{node.name or node.op_type}_{index}"
-            self.redirect([use], self.add(base, ir.Tensor(array, dtype=dtype)))
+            self.redirect(uses, self.add(base, ir.Tensor(array, dtype=dtype)))
             return
         versions = self._waiting.setdefault(old, [])
-        same = next((uses for tensor, uses in versions if np.array_equal(tensor.numpy(), array)), None)
+        same = next((found for tensor, found in versions if np.array_equal(tensor.numpy(), array)), None)
         if same is None:
-            versions.append((ir.Tensor(array, dtype=dtype, name=old.name), [use]))
+            versions.append((ir.Tensor(array, dtype=dtype, name=old.name), list(uses)))
         else:
-            same.append(use)
+            same.extend(uses)
 
     def correct(self, value: ir.Value, uses: list[Use], change: Change) -> None:
         """Let ``uses`` read ``value`` as computed while the model runs, changed entry by entry."""
-        parts = change.parts(self.model.opset_imports.get("", _WHERE_SINCE))
+        parts = change.parts(opsets_of(self.model).get("", _WHERE_SINCE))
         key = (value, "; ".join(f"{kind} {array.tolist()}" for kind, arrays in parts for array in arrays))
         if key not in self._corrected:
             self._corrected[key] = self._computed(value, parts, change)
@@ -144,8 +147,6 @@ class Change:
     """
 
     def __init__(self, have: Array, want: Array, dynamic: Array) -> None:
-        if have.shape != want.shape:
-            raise UnsupportedError(f"a computed shape of {have.shape} entries cannot become {want.shape}")
         moved = have != want
         self._scaled, self._fixed = moved & dynamic, moved & ~dynamic
         if bool((have[self._scaled] == 0).any()):

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...ir import Array, Graph, PrunepassError, is_float
 from ...ir._graph import Attrs, Shape
+from ._fold import Guide
 from ._spell import Reading
-from ._trace import Guide
 
 _SINGLE = 2.0**-22
 """ONNX stores float attributes in single precision."""

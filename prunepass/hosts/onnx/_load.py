@@ -13,7 +13,7 @@ from onnx_ir.passes.common import InlinePass
 
 from ...ir import ModelError, PrunepassError, UsageError
 from ._check import check_embedded, check_external, check_names, check_nodes, external_tensors, scope_of
-from ._types import first_line
+from ._types import first_line, opsets_of
 
 EXTERNAL = "prunepass.external"
 """Key in ``graph.meta``: the model came with external data and is to be saved so."""
@@ -115,10 +115,13 @@ def _sound(model: ir.Model, *, own: bool = False) -> ir.Model:
     if not len(model.graph):
         raise ModelError("the model holds no graph")
     ordered = check_names(scope_of(model.graph))
-    missing = sorted({node.domain for node in model.graph} - {"ai.onnx", *model.opset_imports})
-    if missing and not (missing == [""] and "ai.onnx" in model.opset_imports):
+    opsets = opsets_of(model)
+    missing = sorted(
+        {"" if node.domain == "ai.onnx" else node.domain for node in model.graph} - opsets.keys()
+    )
+    if missing:
         raise ModelError(f"no operator set is imported for the domain '{missing[0]}'")
-    check_nodes(model.graph, dict(model.opset_imports))
+    check_nodes(model.graph, opsets)
     check_external(model)
     if model.functions or not ordered:
         model = model if own else _copied(model)

@@ -55,9 +55,10 @@ def _rewrite(model: ir.Model, before: Graph, after: Graph) -> None:
     writer = Writer(editor, guided, views.trace, views.other)
     olds = {node.name: node for node in before.nodes}
     for fix in recorder.constants:
-        value = guided.ledger.makers[fix.name].node.outputs
-        made = next(out for out in value if out.name == fix.name)
-        writer.replace(made, [(use.node, use.idx) for use in made.uses()], fix.have, fix.want)
+        maker = guided.ledger.makers[fix.name]
+        made = next(out for out in maker.node.outputs if out.name == fix.name)
+        with _at(maker.name):
+            writer.replace(made, [(use.node, use.idx) for use in made.uses()], fix.have, fix.want)
     for change in recorder.attributes:
         with _at(change.site):
             writer.write(guided.sites[change.site], rewritten(change, olds[change.site].attrs))

@@ -119,6 +119,11 @@ def kind_of(node: ir.Node) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
 
 
+def opsets_of(model: ir.Model) -> dict[str, int]:
+    """Versions of the operator sets by domain; the default one is called ``""`` however it is written."""
+    return {"" if domain == "ai.onnx" else domain: version for domain, version in model.opset_imports.items()}
+
+
 def node_names(graph: ir.Graph) -> dict[ir.Node, str]:
     """A unique name for every node, its own where it has one, else that of its first output."""
     names: dict[ir.Node, str] = {}

@@ -121,10 +121,10 @@ class _Wish:
         settled = True
         for index, (name, (old, new)) in enumerate(zip(names, entries, strict=True)):
             entry = (change.node, change.name, index)
-            value = self._scaled(name, old, new)
-            if value is not None:
+            value = self._scaled(name, old, new) if name else None
+            if name and value is not None:
                 self.named.setdefault(name, {}).setdefault(value, []).append(entry)
-            elif old != new:
+            elif old != new and name is None:
                 self.loose.setdefault(old, {}).setdefault(new, []).append(entry)
                 settled = settled and old in known
         if isinstance(change.old, tuple) and isinstance(change.new, tuple) and change.old != change.new:
@@ -134,9 +134,14 @@ class _Wish:
         return settled
 
     def _scaled(self, name: str, old: int, new: int) -> int | None:
-        """What the attribute called ``name`` becomes when ``old``, a multiple of it, becomes ``new``."""
+        """What the attribute called ``name`` becomes when ``old``, a multiple of it, becomes ``new``.
+
+        A multiple that stays says nothing: it may belong to another call of the same line.
+        """
         value = self.attributes.get(name)
-        if not isinstance(value, int) or not value or old % value or new % (old // value):
+        if value == old:
+            return new
+        if not isinstance(value, int) or not value or old % value or new % (old // value) or old == new:
             return None
         return new // (old // value)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import fx
 
-from ...ir import Graph, Node, PrunepassError, rule_of
+from ...ir import Graph, Node, Origin, PrunepassError, rule_of
 from ._axes import axes_of_sizes, changed_axes
 from ._capture import capture
 from ._export import export
@@ -40,7 +40,7 @@ def _mismatch(found: Difference, module: fx.GraphModule, before: Graph, after: G
     frame = _frame(module, node)
     place = place_of(before, after, node, frame) if node in before.nodes else None
     return ReplayMismatch(
-        f"{found.what}{_explained(found, before, node, frame)}",
+        f"{found.what}{_explained(found, before, after, frame)}",
         node=node.name,
         where=node.origin,
         remedies=remedies(place, found) if place else (),
@@ -56,15 +56,16 @@ def _frame(module: fx.GraphModule, node: Node) -> Frame | None:
     return None
 
 
-def _explained(found: Difference, before: Graph, node: Node, frame: Frame | None) -> str:
+def _explained(found: Difference, before: Graph, after: Graph, frame: Frame | None) -> str:
     """Which numbers stayed as they were, and whether the source line writes them out."""
+    node = next((node for node in before.nodes if node.name == found.node.name), found.node)
     old, want, got = (_row(value) for value in (node.attrs.get(found.attr), found.want, found.got))
     if frame is None or not len(old) == len(want) == len(got):
         return ""
     stale = [i for i, (a, b, c) in enumerate(zip(old, want, got, strict=True)) if a == c != b]
     if not stale:
         return ""
-    written = [i for i in stale if (found.attr, i) in literals(before, node, frame)]
+    written = [i for i in stale if (found.attr, i) in literals(before, after, node, frame)]
     if written:
         return f"; size {old[written[0]]} is a literal at {frame}"
     return f"; {old[stale[0]]} does not follow the cut at {frame}"
@@ -77,10 +78,12 @@ def _row(value: Any) -> tuple[Any, ...]:
 def _failure(error: PrunepassError, before: Graph, after: Graph) -> ReplayMismatch:
     """The user's own ``forward`` raised: the lines that it passed through tell the nodes."""
     what = f"the cut model's own code fails: {error.what.rpartition('inputs: ')[2]}"
+    path = error.where.path if isinstance(error.where, Origin) else ""
     for frame in frames_of(error.__cause__ or error):
         nodes = [node for node in before.nodes if node.origin.line == str(frame)]
         if nodes:
-            node = max(nodes, key=lambda node: _suspicion(before, after, node, frame))
+            there = [node for node in nodes if node.origin.path == path] or nodes
+            node = max(there, key=lambda node: _suspicion(before, after, node, frame))
             place = place_of(before, after, node, frame)
             return ReplayMismatch(what, node=node.name, where=node.origin, remedies=remedies(place))
     return ReplayMismatch(what, where=error.where)
@@ -91,7 +94,9 @@ def _suspicion(before: Graph, after: Graph, node: Node, frame: Frame) -> tuple[b
     changed = changed_axes(before, after, node)
     rule = rule_of(before, node)
     written = {
-        axis for name, index in literals(before, node, frame) for axis in axes_of_sizes(rule, [name], {index})
+        axis
+        for name, index in literals(before, after, node, frame)
+        for axis in axes_of_sizes(rule, [name], {index})
     }
     sized = set(axes_of_sizes(rule, rule.sizes))
     return bool(written & set(changed)), bool(sized & set(changed)), bool(changed)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._inputs import Inputs, evaluation_mode, inputs_of
@@ -80,15 +81,36 @@ def _traced(model: nn.Module, inputs: Inputs) -> ExportedProgram:
 
 def _check_runs(model: nn.Module, inputs: Inputs) -> None:
     """A model that fails by itself is the user's to mend, and no other way of capture will do better."""
+    entered: list[nn.Module] = []
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), torch.no_grad(), _noted(entered):
             model(*inputs.args, **inputs.named())
     except Exception as error:
+        names = {module: name for name, module in model.named_modules()}
+        path = names.get(entered[-1], "") if entered else ""
         raise UsageError(
             f"the model fails on the example inputs: {first_line(error)}",
-            where=Origin(line=str(raised_at(error) or "")),
+            where=Origin(path, str(raised_at(error) or "")),
             advice="check shapes and dtypes of the example inputs",
         ) from error
+
+
+@contextmanager
+def _noted(entered: list[nn.Module]) -> Iterator[None]:
+    """Keep the modules whose ``forward`` has begun and not ended, outermost first."""
+
+    def enter(module: nn.Module, _: Any) -> None:
+        entered.append(module)
+
+    def leave(module: nn.Module, _: Any, __: Any) -> None:
+        entered.pop()
+
+    hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _lowered(program: ExportedProgram) -> fx.GraphModule:

@@ -67,20 +67,21 @@ def place_of(before: Graph, after: Graph, node: Node, frame: Frame | None) -> Pl
     line = node.origin.line
     nodes = tuple(other for other in before.nodes if line and other.origin.line == line) or (node,)
     reason = f"the model's own code at {line or node.name} fixes this size"
-    return Place(before, after, node, nodes, reason, literals(before, node, frame))
+    return Place(before, after, node, nodes, reason, literals(before, after, node, frame))
 
 
-def literals(graph: Graph, node: Node, frame: Frame | None) -> tuple[tuple[str, int], ...]:
-    """Size attributes, and positions in them, that a cut may change and the source line writes as numbers."""
+def literals(before: Graph, after: Graph, node: Node, frame: Frame | None) -> tuple[tuple[str, int], ...]:
+    """Size attributes, and positions in them, that the cut changes and the source line writes as numbers."""
     found: list[tuple[str, int]] = []
-    rule = rule_of(graph, node)
-    for name in rule.sizes if frame is not None else ():
-        value = node.attrs.get(name)
-        sizes: tuple[int, ...] = value if isinstance(value, tuple) else (value or 0,)
-        parts = parts_of(rule, name)
-        if frame is not None and len(parts) == len(sizes):
-            written = numbers_at(frame.file, frame.line, sizes)
-            found += [(name, i) for i, part in enumerate(parts) if written[i] and is_free(part)]
+    wanted = next((other for other in after.nodes if other.name == node.name), node)
+    for name in rule_of(before, node).sizes if frame is not None else ():
+        old, new = (
+            (value if isinstance(value, tuple) else (value,))
+            for value in (node.attrs[name], wanted.attrs[name])
+        )
+        if frame is not None:
+            written = numbers_at(frame.file, frame.line, old)
+            found += [(name, i) for i, size in enumerate(old) if written[i] and size != new[i]]
     return tuple(found)
 
 
@@ -92,9 +93,8 @@ def remedies(place: Place, difference: Difference | None = None) -> tuple[Remedy
     """
     rule = rule_of(place.before, place.node)
     is_size = difference is None or difference.attr in rule.sizes
-    found: list[Remedy] = []
-    for name, index in place.literals:
-        found.append(Remedy(_pins(place, place.node, set(axes_of_sizes(rule, [name], {index})))))
+    written = {axis for name, index in place.literals for axis in axes_of_sizes(rule, [name], {index})}
+    found = [Remedy(_pins(place, place.node, written))]
     if is_size and not place.literals:
         found += [Remedy(ties=_part_ties(place)), Remedy(ties=_module_ties(place))]
     if not is_size:
@@ -113,14 +113,16 @@ def equal_sizes(
     Args:
         entries: node, its size attribute, and the position of the number in it.
     """
-    axes: dict[tuple[str, int], None] = {}
+    axes: dict[tuple[str, int], int] = {}
     for node, name, index in entries:
         rule = rule_of(before, node)
         part = parts_of(rule, name)[index]
-        found = [] if isinstance(part, int) else axes_with(rule, part)[:1]
-        axes.update({at: None for axis in found if (at := tensor_at(node, axis))})
+        for axis in [] if isinstance(part, int) else axes_with(rule, part)[:1]:
+            at = tensor_at(node, axis)
+            if at:
+                axes[at] = before.tensor(at[0]).shape[at[1]]
     first, *rest = axes or [("", 0)]
-    ties = tuple(Tie(first, other, reason) for other in rest)
+    ties = tuple(Tie(first, other, reason) for other in rest if axes[other] == axes[first])
     return Remedy(ties=ties), Remedy(tuple((name, axis, reason) for name, axis in axes))
 
 

@@ -20,7 +20,8 @@ from ._rewrite import rewrite
 def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphModule:
     """A copy of ``gm`` that computes ``after``; it shares no tensor with ``gm`` and can be trained.
 
-    The result is captured again and must be ``after``, node by node.
+    The result is captured again and must be ``after``, node by node. Views are written as reshapes, which mean
+    the same and accept the strides that kernels choose for other sizes.
 
     Args:
         gm: the exported module that ``before`` was captured from.
@@ -35,6 +36,8 @@ def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphMod
     for node in list(result.graph.nodes):
         if node.op != "call_function":
             continue
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
         if node.name in neutral:
             wanted = neutral[node.name]
             shapes = tuple(None if name is None else after.tensor(name).shape for name in wanted.inputs)

@@ -6,7 +6,7 @@ import ast
 import inspect
 import linecache
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,11 @@ from torch import nn
 
 Row = tuple[int, ...]
 Item = str | int | None
-"""One argument: the one attribute of ``self`` in it (perhaps times something), its number, or else."""
+"""One argument of a call: the attribute of ``self`` that it is (or a multiple of), the number that is written
+there, "" where it is computed from something else, None where that cannot be told."""
+
+_COMPUTED = ""
+_OF_TENSORS = {"shape", "size"}
 
 
 def attributes_read(kind: type) -> frozenset[str] | None:
@@ -50,21 +54,21 @@ def _class_tree(kind: type) -> ast.AST | None:
     return ast.increment_lineno(tree, start - 1)
 
 
-def attributes_at(kind: type, line: str, sizes: Row) -> tuple[str, ...]:
+def attributes_at(kind: type, line: str, sizes: Row) -> tuple[str | None, ...]:
     """For a call with these numbers at ``file.py:12``, the attribute of ``self`` behind each of them.
 
     Returns:
-        As many names as ``sizes``, empty where a number is anything else; all empty where the line is not in
-        the class itself, or where two calls of that line disagree.
+        As many names as ``sizes``, "" where a number is no attribute, None where that cannot be told: the line
+        is not in the class itself, or two calls of that line disagree.
     """
     name, _, number = line.rpartition(":")
     for base in _own_bases(kind):
         tree = _class_tree(base)
         if tree is not None and number.isdigit() and Path(inspect.getsourcefile(base) or "").name == name:
             row = _agreed(tree, int(number), sizes)
-            if any(isinstance(item, str) for item in row):
-                return tuple(item if isinstance(item, str) else "" for item in row)
-    return ("",) * len(sizes)
+            if any(item is not None for item in row):
+                return tuple(_COMPUTED if isinstance(item, int) else item for item in row)
+    return (None,) * len(sizes)
 
 
 def numbers_at(file: str, line: int, sizes: Row) -> tuple[bool, ...]:
@@ -84,7 +88,8 @@ def _file_tree(file: str) -> ast.AST | None:
 
 def _agreed(tree: ast.AST, line: int, sizes: Row) -> tuple[Item, ...]:
     """What stands for ``sizes`` in the calls of a line; other calls write other numbers."""
-    rows = {row for row in _rows(tree, line, len(sizes)) if any(item is not None for item in row)}
+    known = _locals(_function_at(tree, line))
+    rows = {row for row in _rows(tree, line, len(sizes), known) if any(item is not None for item in row)}
     fitting = [row for row in rows if all(_fits(item, size) for item, size in zip(row, sizes, strict=True))]
     return fitting[0] if len(fitting) == 1 else (None,) * len(sizes)
 
@@ -93,30 +98,71 @@ def _fits(item: Item, size: int) -> bool:
     return not isinstance(item, int) or item in (size, -1)
 
 
-def _rows(tree: ast.AST, line: int, count: int) -> Iterator[tuple[Item, ...]]:
+def _spans(node: ast.AST, line: int) -> bool:
+    start, end = getattr(node, "lineno", 0), getattr(node, "end_lineno", None)
+    return bool(start) and start <= line <= (end or start)
+
+
+def _function_at(tree: ast.AST, line: int) -> ast.AST | None:
+    """The innermost function around a line."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    around = [node for node in ast.walk(tree) if isinstance(node, kinds) and _spans(node, line)]
+    return max(around, key=lambda node: node.lineno, default=None)
+
+
+def _locals(function: ast.AST | None) -> dict[str, Item]:
+    """Names that a function assigns once, and what."""
+    found: dict[str, Item] = {}
+    seen: set[str] = set()
+    for node in ast.walk(function) if function is not None else ():
+        for target, value in _assigned(node):
+            names = [item.id for item in ast.walk(target) if isinstance(item, ast.Name)]
+            found.update({name: None if name in seen else _item(value, {}) for name in names})
+            seen.update(names)
+    return found
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Targets and values of an assignment, one by one where both are written side by side."""
+    for target in node.targets if isinstance(node, ast.Assign) else ():
+        assert isinstance(node, ast.Assign)
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            yield from zip(target.elts, node.value.elts, strict=False)
+        else:
+            yield target, node.value
+
+
+def _rows(tree: ast.AST, line: int, count: int, known: Mapping[str, Item]) -> Iterator[tuple[Item, ...]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno):
+        if isinstance(node, ast.Call) and _spans(node, line):
             for numbers in (node.args, *(a.elts for a in node.args if isinstance(a, (ast.Tuple, ast.List)))):
-                row = _row(numbers, count)
+                row = _row(numbers, count, known)
                 if row is not None:
                     yield row
 
 
-def _row(numbers: list[ast.expr], count: int) -> tuple[Item, ...] | None:
+def _row(numbers: list[ast.expr], count: int, known: Mapping[str, Item]) -> tuple[Item, ...] | None:
     """The arguments, aligned at the end where a starred one hides how many there are."""
     starred = [i for i, item in enumerate(numbers) if isinstance(item, ast.Starred)]
     tail = numbers[starred[-1] + 1 :] if starred else numbers
     if len(tail) > count or (not starred and len(tail) != count):
         return None
-    return (None,) * (count - len(tail)) + tuple(_item(item) for item in tail)
+    return (None,) * (count - len(tail)) + tuple(_item(item, known) for item in tail)
 
 
-def _item(item: ast.expr) -> Item:
+def _item(item: ast.expr, known: Mapping[str, Item]) -> Item:
+    if isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub):
+        value = _item(item.operand, known)
+        return -value if isinstance(value, int) else _COMPUTED
     if isinstance(item, ast.Constant) and isinstance(item.value, int) and not isinstance(item.value, bool):
         return item.value
-    if isinstance(item, ast.BinOp) and isinstance(item.op, ast.Mult):
-        names = [side for side in (_item(item.left), _item(item.right)) if isinstance(side, str)]
-        return names[0] if len(names) == 1 else None
+    if isinstance(item, ast.Name):
+        return known.get(item.id)
+    if isinstance(item, ast.BinOp):
+        names = {side for side in (_item(item.left, known), _item(item.right, known)) if side != _COMPUTED}
+        names = {side for side in names if not isinstance(side, int)}
+        return names.pop() if isinstance(item.op, ast.Mult) and len(names) == 1 else _COMPUTED
     if isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self":
         return item.attr
-    return None
+    of_tensors = any(isinstance(part, ast.Attribute) and part.attr in _OF_TENSORS for part in ast.walk(item))
+    return _COMPUTED if of_tensors else None

@@ -42,7 +42,7 @@ def _linear_inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
 def _matmul_rule(call: Call) -> Rule:
     a, b = call.shape(0), call.shape(1)
     k = a[-1]
-    if k != (b[-2] if len(b) > 1 else b[0]):
+    if k != b[-2 if len(b) > 1 else -1]:
         raise UnsupportedError(f"matrix product of {a} and {b}", where=call.origin)
     inside = atom(k)
     rows: Dims = (atom(a[-2]),) if len(a) > 1 else ()

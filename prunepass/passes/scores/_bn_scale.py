@@ -16,7 +16,9 @@ from ._protocol import Scores, per_index, prunable
 
 @dataclass(frozen=True)
 class BnScale:
-    """Sum of \\|scale\\| over the normalisations that carry the channel (network slimming, Liu et al., ICCV 2017).
+    """Sum over the normalisations that carry the channel of the size of its scale.
+
+    The criterion of network slimming (Liu et al., ICCV 2017).
 
     A group that no scale is in is scored by the 2-norms of its rows, divided by their mean: as if slopes were
     one on average.
@@ -29,7 +31,9 @@ class BnScale:
         scores = {}
         for group, atom in prunable(coupling):
             held = _held(group, operands)
-            scores[group.name] = _slopes(coupling, atom, held) if held else _relative_norms(coupling, group, atom)
+            scores[group.name] = (
+                _slopes(coupling, atom, held) if held else _relative_norms(coupling, group, atom)
+            )
         return scores
 
     def explain(self, coupling: Coupling) -> dict[str, str]:

@@ -32,7 +32,10 @@ class _RowNorm:
         choice("normalize", self.normalize, NORMALIZE)
 
     def _scored(self, coupling: Coupling, norm: _Norm) -> Scores:
-        found = {atom: row_norms(coupling, group, atom, norm, reads=self.reads) for group, atom in prunable(coupling)}
+        found = {
+            atom: row_norms(coupling, group, atom, norm, reads=self.reads)
+            for group, atom in prunable(coupling)
+        }
         return named(coupling, found, self.normalize)
 
 

@@ -57,7 +57,7 @@ def named(coupling: Coupling, found: Mapping[Atom, Array], normalize: str) -> Sc
 
 
 def per_index(array: Array, axis: int, dim: Dim, atom: Atom) -> Array:
-    """Sum of ``array`` over all places where each index of ``atom`` occurs along ``axis``, which is ``dim``."""
+    """Sum of ``array`` over all places where an index of ``atom`` occurs along ``axis``, which is ``dim``."""
     rest = tuple(other for other in range(array.ndim) if other != axis)
     entries = array.sum(axis=rest)
     total = np.zeros(atom.size)

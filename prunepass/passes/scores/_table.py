@@ -45,5 +45,7 @@ def get(name: str) -> type[Score]:
             import_module(module, __package__ if module.startswith(".") else None), attribute
         )
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"score '{name}' does not load: {error}", advice="install its distribution again") from error
+        raise UsageError(
+            f"score '{name}' does not load: {error}", advice="install its distribution again"
+        ) from error
     return found

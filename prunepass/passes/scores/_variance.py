@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Atom, is_float
+from ...ir import Array, Atom, Graph, is_float
 from .._cost import CostModel
 from .._coupling import Coupling
-from .._magnitude import trace
+from .._importance import Shares, importance, shares_of
+from .._magnitude import Magnitudes, trace
 from .._moments import Sampled, read_values, trace_moments, variance_of
+from .._normalised import normalised
 from .._sample import one_sample
 from .._stream import Read, reads_of
 from ._protocol import Scores, choice, per_index, prunable
@@ -21,14 +23,15 @@ PER = ("macs", "params", "none")
 
 @dataclass(frozen=True)
 class Variance:
-    """Share of its consumers' variance that a channel accounts for, per multiply-accumulate it costs.
+    """Share of the network's variance that is lost with a channel, per multiply-accumulate it costs.
 
     Cutting a channel and moving its mean into the biases of its consumers leaves an error of variance
     ``Var * |W|^2`` in each (STADE, arXiv 2503.22451, for one weight; here summed over the outputs and kernel
-    positions that read the channel). Variances come from the normalisations above, through activations; each
-    consumer's errors are taken relative to what all its inputs write into it, and summed over consumers.
-    Where no normalisation says how the data varies its square magnitude stands for the variance: only ratios
-    between the inputs of one consumer count, so the scale of that does not matter.
+    positions that read the channel). Variances come from the normalisations above, through activations. The
+    error is taken relative to the variance of the consumer's result, as the normalisation behind it states
+    it or else as its inputs write it, weighted by how much of the network's outputs rests on that result,
+    and summed over consumers. Where no normalisation says how data varies its square magnitude stands for
+    the variance.
 
     Attributes:
         per: ``macs`` or ``params`` saved by one channel, or ``none``.
@@ -42,56 +45,90 @@ class Variance:
 
     def __call__(self, coupling: Coupling) -> Scores:
         small = one_sample(coupling)
-        shares, _ = _shares(small)
-        by_name = {group.name: shares.get(atom, np.zeros(group.size)) for group, atom in prunable(small)}
+        lost = _survey(small).lost(small.graph)
+        found = {group.name: lost.get(atom, np.zeros(group.size)) for group, atom in prunable(small)}
         if self.per == "none":
-            return by_name
+            return found
         model = CostModel(coupling)
         # Scaled to the whole model, so that scores do not shrink with its size.
         whole = max(model.totals[self.per], 1)
         return {
-            group.name: by_name[group.name] * whole / (model.saving(atom, self.per) or 1.0)
+            group.name: found[group.name] * whole / (model.saving(atom, self.per) or 1.0)
             for group, atom in prunable(coupling)
         }
 
     def explain(self, coupling: Coupling) -> dict[str, str]:
         """Groups that some consumer reads without the model saying how they vary."""
         small = one_sample(coupling)
-        unknown = _shares(small)[1]
+        unknown = _survey(small).unknown
         return {
-            group.name: f"no statistics reach {', '.join(unknown[atom])}; squared magnitudes stand for variances there"
+            group.name: f"no statistics reach {', '.join(unknown[atom])}: squared magnitudes stand for variances"
             for group, atom in prunable(small)
             if atom in unknown
         }
 
 
-def _shares(coupling: Coupling) -> tuple[dict[Atom, Array], dict[Atom, list[str]]]:
-    """Shares of each channel summed over consumers, and the nodes whose data had no known variance."""
-    shares: dict[Atom, Array] = {}
-    unknown: dict[Atom, list[str]] = {}
-    sampled = trace_moments(coupling, read_values(coupling))
-    for met, bound in zip(sampled, trace(coupling), strict=True):
+@dataclass
+class _Survey:
+    """What one walk finds: losses by atom and consumer, how importance is shared, where variances lack."""
+
+    losses: list[tuple[Atom, tuple[str, ...], Array]] = field(default_factory=list)
+    shares: dict[str, Shares] = field(default_factory=dict)
+    unknown: dict[Atom, list[str]] = field(default_factory=dict)
+
+    def lost(self, graph: Graph) -> dict[Atom, Array]:
+        """Loss of each channel summed over its consumers, weighted by what rests on their results."""
+        weight, total = importance(graph, self.shares), dict[Atom, Array]()
+        for atom, outputs, share in self.losses:
+            rests = sum(weight.get(output, 0.0) for output in outputs)
+            total[atom] = total.get(atom, np.zeros(atom.size)) + rests * share
+        return total
+
+
+def _survey(coupling: Coupling) -> _Survey:
+    found = _Survey()
+    for met, bound in zip(trace_moments(coupling, _wanted(coupling)), trace(coupling), strict=True):
+        node = met.step.node
+        found.shares[node.name] = shares_of(met, bound.operands)
         for read in reads_of(coupling, met.step):
-            written = _written(met, bound.operands, read)
-            dims = met.step.rule.operands[read.position]
-            if dims is None:
-                continue
-            whole = float(written.sum()) or 1.0
-            for atom in read.atoms:
-                share = per_index(written, read.axis, coupling.norm(dims[read.axis]), atom) / whole
-                shares[atom] = shares.get(atom, np.zeros(atom.size)) + share
+            for atom, share in _lost_shares(coupling, met, bound, read).items():
+                found.losses.append((atom, node.outputs, share))
                 if met.operands[read.position] is None:
-                    unknown.setdefault(atom, []).append(str(met.step.node.origin) or met.step.node.name)
-    return shares, unknown
+                    found.unknown.setdefault(atom, []).append(str(node.origin) or node.name)
+    return found
 
 
-def _written(met: Sampled, bounds: tuple[Array | None, ...], read: Read) -> Array:
+def _wanted(coupling: Coupling) -> frozenset[str]:
+    """Values whose variance counts: what is summed over, and what meets other data."""
+    graph = coupling.graph
+    met = set(read_values(coupling))
+    for node in graph.nodes:
+        data = [name for name in node.inputs if name in graph.values and name not in coupling.static]
+        if len(data) > 1:
+            met.update(name for name in data if name is not None)
+    return frozenset(met)
+
+
+def _lost_shares(coupling: Coupling, met: Sampled, bound: Magnitudes, read: Read) -> dict[Atom, Array]:
+    """Share of the variance of a consumer's result that goes with each channel, by atom."""
+    dims = met.step.rule.operands[read.position] or ()
+    known = normalised(coupling.graph, met)
+    written = _written(known[0] if known else met, bound, read)
+    whole = known[1] if known else float(written.sum())
+    norm = coupling.norm
+    return {
+        atom: per_index(written, read.axis, norm(dims[read.axis]), atom) / (whole or 1.0)
+        for atom in read.atoms
+    }
+
+
+def _written(met: Sampled, bound: Magnitudes, read: Read) -> Array:
     """Variance that each entry of an operand writes into the result, entries taken as independent."""
-    step, shape = met.step, met.step.call.shape(read.position)
-    squares = tuple(_square(met, bounds[i], i, read.position) for i in range(len(step.call.shapes)))
+    step, at = met.step, read.position
+    squares = tuple(_square(met, bound.operands[i], i, at) for i in range(len(step.call.shapes)))
     transfer = step.op.flow.inflow
-    found = squares[read.position] if transfer is None else transfer(step.op, step.call, squares, read.position)
-    return np.broadcast_to(np.asarray(found, dtype=np.float64), shape)
+    found = squares[at] if transfer is None else transfer(step.op, step.call, squares, at)
+    return np.broadcast_to(np.asarray(found, dtype=np.float64), step.call.shape(at))
 
 
 def _square(met: Sampled, bound: Array | None, position: int, varying: int) -> Array | None:

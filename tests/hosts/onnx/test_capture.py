@@ -135,6 +135,11 @@ def test_the_default_domain_may_be_written_out() -> None:
     proto = build(CONV, CONV_WEIGHTS)
     proto.graph.node[0].domain = "ai.onnx"
     assert [node.op for node in capture(load(proto)).nodes] == ["conv"]
+    proto.opset_import[0].domain = "ai.onnx"
+    assert [node.op for node in capture(load(proto)).nodes] == ["conv"]
+    proto.opset_import[0].version = 6
+    with pytest.raises(UnsupportedError, match="older than 7"):
+        capture(load(proto))
 
 
 # Constants.
@@ -210,6 +215,16 @@ def test_computed_weights_stay_nodes() -> None:
     assert "w" in graph.params
 
 
+def test_a_single_number_that_is_computed_from_weights_stays_a_node() -> None:
+    text = """(float[N,3] x) => (float[N,5] y) {
+        n = ReduceMax<keepdims=0>(w)
+        s = Div(w, n)
+        y = MatMul(x, s)
+    }"""
+    graph = capture(opened(text, {"w": weights(3, 5)}))
+    assert [node.outputs[0] for node in graph.nodes] == ["n", "s", "y"]
+
+
 def test_a_single_number_that_is_computed_is_folded() -> None:
     text = """(float[N,16] x) => (float[N,16] y) {
         s = Shape(x)
@@ -239,6 +254,19 @@ def test_a_vector_that_an_attribute_is_read_from_is_evaluated() -> None:
     model = opened(text, {"copies": np.array([1, 2])})
     graph = capture(model)
     assert [node.op for node in graph.nodes] == ["tile"]
+    agrees(model, graph)
+
+
+def test_floats_that_an_attribute_is_read_from_are_evaluated_and_stay_nodes() -> None:
+    text = """(float[N,2,3,3] x) => (float[N,2,6,6] y) {
+        half = Identity(table)
+        c = Add(half, half)
+        y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric">(x, , c)
+    }"""
+    model = opened(text, {"table": np.array([0.5, 0.5, 1, 1], np.float32)})
+    graph = capture(model)
+    assert [node.outputs[0] for node in graph.nodes] == ["half", "c", "y"]
+    assert graph.nodes[-1].op != "foreign" and graph.values["y"].shape == (1, 2, 6, 6)
     agrees(model, graph)
 
 

@@ -9,6 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from prunepass.hosts.onnx import capture, replay, run
+from prunepass.hosts.onnx._compare import check_same
 from prunepass.ir import Graph, UnsupportedError, UsageError
 from tests.hosts.onnx.models import (
     build,
@@ -219,6 +220,31 @@ def test_what_cannot_be_written_names_the_node_and_leaves_the_model_alone() -> N
         replay(model, graph, replace(small, nodes=odd), inplace=True)
     assert str(caught.value.where) == "y"
     assert initializer(model, "w1").shape == (12, 3, 3, 3)
+
+
+def test_a_model_that_reads_back_otherwise_is_refused() -> None:
+    model = opened(CHAIN, CHAIN_WEIGHTS)
+    graph = capture(model)
+    small = shrunk(graph)
+    odd = tuple(replace(node, op="abs") if node.name == "r" else node for node in small.nodes)
+    with pytest.raises(UnsupportedError, match="read as 'relu' instead of 'abs'"):
+        replay(model, graph, replace(small, nodes=odd))
+    values = {**small.values, "a": replace(small.values["a"], shape=(1, 2, 8, 8))}
+    with pytest.raises(UnsupportedError, match="instead of"):
+        replay(model, graph, replace(small, values=values))
+
+
+def test_reading_back_compares_operands_and_computed_constants() -> None:
+    graph = capture(opened(CHAIN, CHAIN_WEIGHTS))
+    check_same(graph, graph, computed={"w1"})
+    other = replace(graph.params["w1"], source=lambda: CHAIN_WEIGHTS["w1"] + 1)
+    wanted = replace(graph, params={**graph.params, "w1": other})
+    check_same(graph, wanted)
+    with pytest.raises(UnsupportedError, match="'w1' is computed to something else"):
+        check_same(graph, wanted, computed={"w1"})
+    smaller = replace(graph, params={**graph.params, "w1": replace(other, shape=(1, 3, 3, 3))})
+    with pytest.raises(UnsupportedError, match=r"'w1' is \[12, 3, 3, 3\] instead of"):
+        check_same(graph, smaller)
 
 
 def test_a_param_changed_without_a_cut_is_written() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
-from prunepass.hosts.onnx import capture, replay
+from prunepass.hosts.onnx import capture, replay, to_proto
 from prunepass.ir import Array, UnsupportedError
-from tests.hosts.onnx.models import initializer, kinds, node_of, opened, round_trip, shrunk, weights
+from tests.hosts.onnx.models import agrees, initializer, kinds, node_of, opened, round_trip, shrunk, weights
 
 CONVS = {"w1": weights(12, 3, 1, 1), "w2": weights(4, 12, 1, 1)}
 FLAT = {"w1": weights(12, 3, 1, 1), "w2": weights(12 * 4, 5), "b2": weights(5)}
@@ -220,6 +221,8 @@ def test_split_sizes_follow_wherever_the_operator_set_keeps_them(
     assert [small.values[name].shape[1] for name in ("l", "r")] == [3, 5]
     found = capture(pruned)
     assert [found.values[name].shape[1] for name in ("l", "r")] == [3, 5]
+    agrees(pruned, found)
+    onnx.checker.check_model(to_proto(pruned), full_check=True)
     round_trip(model)
 
 
@@ -305,6 +308,32 @@ def test_symbolic_dims_that_the_model_freezes_itself_do_not_stop_a_cut() -> None
     other = opened(text, {**arrays, "back": ints(1, -1, 12)})
     assert capture(other, [(1, 7, 3)]).values["e"].shape == (1, 7, 12)
     round_trip(other)
+
+
+def test_a_correction_that_would_be_wrong_at_other_symbolic_sizes_is_refused() -> None:
+    text = """(float[1,S] x, float[1,4] z) => (float[1,1] y) {
+        h = MatMul(z, w)
+        c = Concat<axis=1>(x, h)
+        s = Shape(x)
+        n = Gather(s, one)
+        m = Add(n, width)
+        m1 = Unsqueeze(m, axes)
+        t = Concat<axis=0>(lead, m1)
+        f = Reshape(c, t)
+        y = ReduceSum(f, one1)
+    }"""
+    arrays = {
+        "w": weights(4, 12),
+        "one": np.array(1, np.int64),
+        "width": np.array(12, np.int64),
+        "axes": ints(0),
+        "lead": ints(1),
+        "one1": ints(1),
+    }
+    model = opened(text, arrays)
+    graph = capture(model)
+    with pytest.raises(UnsupportedError, match="other symbolic sizes"):
+        replay(model, graph, shrunk(graph))
 
 
 def test_scaling_check_tells_a_frozen_dim() -> None:

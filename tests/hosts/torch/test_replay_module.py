@@ -191,11 +191,9 @@ def test_sizes_of_layers_follow_their_weights(model: nn.Module, inputs: torch.Te
 
 
 def test_attention_of_torch_keeps_its_own_sizes_in_step() -> None:
-    x = torch.randn(2, 3, 12)
-    model, (x,) = double((nn.MultiheadAttention(12, 3, batch_first=True), (x,)))
-    layer = nn.TransformerEncoderLayer(12, 3, 20, batch_first=True).double().eval()
-    wide = nn.Sequential(nn.Linear(12, 12), layer, nn.Linear(12, 2)).double()
-    small, after, _ = cut_module(wide, x, seed=2)
+    layer = nn.TransformerEncoderLayer(12, 3, 20, batch_first=True)
+    model, x = double((nn.Sequential(nn.Linear(12, 12), layer, nn.Linear(12, 2)), torch.randn(2, 3, 12)))
+    small, after, _ = cut_module(model, x, seed=2)
     attention = small[1].self_attn
     assert attention.embed_dim == attention.num_heads * attention.head_dim < 12
     assert attention.embed_dim == attention.kdim == attention.vdim == attention.out_proj.in_features

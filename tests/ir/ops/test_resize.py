@@ -160,3 +160,8 @@ def test_moments_of_what_is_alike_pass() -> None:
     sample = Sampler().normal(data(1, 3, 1, 1), np.ones((1, 3, 1, 1)))
     (moments,) = probe.op.flow.moments(probe.op, probe.call, (sample,), Sampler())
     assert moments is sample
+
+
+def test_a_scale_of_one_does_not_hide_another_size() -> None:
+    probe = probe_aten("upsample_nearest2d.default", data(1, 3, 5, 7), [5, 9], 1.0, 1.0)
+    assert [leaf.size for leaf in free_atoms(probe.rule, solved(probe.rule))] == [3, 5]

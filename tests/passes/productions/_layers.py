@@ -105,7 +105,7 @@ def token_mixing(net: Net) -> None:
     net.then("add", net.add("permute", x, order=(0, 2, 1)))
 
 
-@table(tokens)
+@table(tokens, sized=True)
 def weight_from_the_left(net: Net) -> None:
     net.go(net.add("matmul", net.weight(net.dims[1], net.dims[1]), net.now))
 
