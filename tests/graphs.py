@@ -50,7 +50,9 @@ class Builder:
         """A trained param with entries between ``low`` and ``high``."""
         name = name or f"w{len(self.params)}"
         assert name not in self.params, f"two params are called '{name}'"
-        self.params[name] = Param(name, shape, "float32", _drawn(shape, low, high, self.seed, len(self.params)))
+        self.params[name] = Param(
+            name, shape, "float32", _drawn(shape, low, high, self.seed, len(self.params))
+        )
         return name
 
     def given(self, data: Any, name: str = "") -> str:
@@ -123,7 +125,9 @@ class Builder:
 
     # Layers: an operator with its weights, named as modules name theirs.
 
-    def conv(self, x: str, out: int, kernel: int = 1, *, path: str = "", bias: bool = True, **attrs: Any) -> str:
+    def conv(
+        self, x: str, out: int, kernel: int = 1, *, path: str = "", bias: bool = True, **attrs: Any
+    ) -> str:
         """A convolution of as many dims as ``x`` has beyond batch and channels."""
         _, channels, *space = self.shape(x)
         path, groups = path or f"conv{len(self.nodes)}", attrs.get("groups", 1)

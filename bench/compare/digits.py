@@ -38,7 +38,11 @@ def run(options: Options) -> Table:
     models = {seed: trained(split, seed) for seed in (_SEEDS[:1] if options.quick else _SEEDS)}
     bases = {seed: accuracy(model, split) for seed, model in models.items()}
     rows = [
-        _row(name, [curve(model, split, *_seeded(name, seed), removed) for seed, model in models.items()], removed)
+        _row(
+            name,
+            [curve(model, split, *_seeded(name, seed), removed) for seed, model in models.items()],
+            removed,
+        )
         for name in _METHODS
         if options.wants(name)
     ]

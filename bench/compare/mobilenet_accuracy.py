@@ -62,7 +62,9 @@ def predictions(model: Any, inputs: np.ndarray[Any, Any], batch: int = 32) -> np
     import torch
 
     with torch.no_grad():
-        parts = [model(torch.from_numpy(inputs[at : at + batch])).argmax(1) for at in range(0, len(inputs), batch)]
+        parts = [
+            model(torch.from_numpy(inputs[at : at + batch])).argmax(1) for at in range(0, len(inputs), batch)
+        ]
     return torch.cat(parts).numpy()
 
 

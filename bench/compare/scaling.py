@@ -26,7 +26,11 @@ def run(options: Options) -> Table:
     sizes = _SIZES[:3] if options.quick else _SIZES
     repeats = 1 if options.quick else 3
     rows = [_generated_row(kind, size, repeats) for kind in _KINDS if options.wants(kind) for size in sizes]
-    notes = [_growth(kind, [row for row in rows if row["network"] == kind]) for kind in _KINDS if options.wants(kind)]
+    notes = [
+        _growth(kind, [row for row in rows if row["network"] == kind])
+        for kind in _KINDS
+        if options.wants(kind)
+    ]
     if options.wants("resnet101"):
         rows.append(_captured_row("resnet101", 32, repeats))
     return Table(

@@ -35,9 +35,11 @@ from ._evaluate import walk as walk
 from ._flow import Flow as Flow
 from ._flow import Sampler as Sampler
 from ._graph import Array as Array
+from ._graph import Attrs as Attrs
 from ._graph import Graph as Graph
 from ._graph import Node as Node
 from ._graph import Param as Param
+from ._graph import Shape as Shape
 from ._graph import Tie as Tie
 from ._graph import Value as Value
 from ._graph import constant as constant

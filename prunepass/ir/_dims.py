@@ -184,6 +184,8 @@ def positions(dim: Dim) -> dict[Atom, list[tuple[Index, Index]]]:
 
 def _collect(dim: Dim, entries: Index, found: dict[Atom, list[tuple[Index, Index]]]) -> None:
     """Walk ``dim``; ``entries`` has shape (dim.size, copies): the entries of the whole each stands for."""
+    if not dim.size:
+        return
     table = entries.reshape(dim.size, -1)
     if isinstance(dim, Atom):
         index = np.repeat(np.arange(dim.size), table.shape[1])

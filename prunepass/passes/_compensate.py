@@ -112,15 +112,14 @@ class _Repair:
 
     def _cut_reads(self, step: Step) -> dict[int, frozenset[Atom]]:
         """Cut atoms that the node sums over, by operand."""
-        norm = self.coupling.norm
-        summed = {leaf for dim in step.rule.contracted for leaf in atoms_of(norm(dim)) if leaf in self.kept}
-        held = {
-            i: summed.intersection(
-                leaf for dim in step.rule.operands[i] or () for leaf in atoms_of(norm(dim))
-            )
-            for i in step.data
-        }
-        return {i: frozenset(leaves) for i, leaves in held.items() if leaves}
+        summed = {leaf for dim in step.rule.contracted for leaf in atoms_of(dim)}
+        found: dict[int, frozenset[Atom]] = {}
+        for i in step.data:
+            held = (leaf for dim in step.rule.operands[i] or () for leaf in atoms_of(dim) if leaf in summed)
+            cut = {atom for leaf in held for atom in atoms_of(self.coupling.norm(leaf)) if atom in self.kept}
+            if cut:
+                found[i] = frozenset(cut)
+        return found
 
     def _through_weights(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> None:
         """A weighted sum: what its data lack, through its weights, is what its result lacks."""

@@ -14,7 +14,7 @@ from ..ir import Atom, Dim, Fixed, Graph, Prod, rule_of
 from ._coupling import Coupling, couple
 
 _BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1, "bool": 1}
-KINDS = ("macs", "params", "size", "channels")
+KINDS: tuple[str, ...] = ("macs", "params", "size", "channels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class CostModel:
         self._values: list[int] = []
         self._readers: dict[_Polynomial, list[int]] = {}
         self._dims_of: dict[Atom, list[_Polynomial]] = {}
-        self.totals = dict.fromkeys(KINDS, 0)
+        self.totals: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._add_work(coupling)
         self._add_params(coupling)
         for group in coupling.prunable:

@@ -168,17 +168,20 @@ def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Grou
     for node in graph.nodes:
         _collect(graph, space, static, node, found, inexact)
     names: dict[str, int] = {}
-    pinned = list[Group]()
+    pinned = list[tuple[Fixed, dict[Member, None], str]]()
     for leaf, members in found.items():
         makers = [m for m in members if m.role == "produced"] or [m for m in members if m.role == "carried"]
         if not makers or not _has_weight(graph, static, members):
             continue
-        name = _unique(_maker_name(graph, makers[0]), names)
+        name = _maker_name(graph, makers[0])
         if isinstance(leaf, Fixed):
-            pinned.append(Group(name, leaf.size, tuple(members), leaf.pins))
+            pinned.append((leaf, members, name))
         elif any(m.role in ("contracted", "read", "statistic") for m in members):
-            yield Group(name, leaf.size, tuple(members), (), tuple(inexact.get(leaf, ())), leaf)
-    yield from pinned
+            unique = _unique(name, names)
+            yield Group(unique, leaf.size, tuple(members), (), tuple(inexact.get(leaf, ())), leaf)
+    # Named last: what is pinned may depend on the batch size, the names of prunable groups may not.
+    for fixed_leaf, members, name in pinned:
+        yield Group(_unique(name, names), fixed_leaf.size, tuple(members), fixed_leaf.pins)
 
 
 def _collect(

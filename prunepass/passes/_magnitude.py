@@ -138,15 +138,13 @@ def _restarted(
 
 def _results(coupling: Coupling, step: Step, operands: tuple[Array | None, ...]) -> tuple[Array, ...]:
     values = [coupling.graph.values[name] for name in step.node.outputs]
-    floats = [is_float(value.dtype) for value in values]
     real = any(array is not None and array.dtype.kind == "f" for array in operands)
-    if real and any(floats):
-        found = step.op.flow.magnitude(step.op, step.call, operands)
-        pairs = zip(values, floats, found, strict=False)
-        return tuple(
-            np.broadcast_to(np.asarray(array, dtype=np.float64), value.shape) if known else _plain(value)
-            for value, known, array in pairs
-        )
-    if real or any(floats):
-        return tuple(map(_plain, values))
-    return tuple(np.asarray(array) for array in step.op.run(step.call, operands))
+    if not real and not any(is_float(value.dtype) for value in values):
+        return tuple(np.asarray(array) for array in step.op.run(step.call, operands))
+    known = dict(enumerate(step.op.flow.magnitude(step.op, step.call, operands) if real else ()))
+    return tuple(
+        np.broadcast_to(np.asarray(known[i], dtype=np.float64), value.shape)
+        if i in known and is_float(value.dtype)
+        else _plain(value)
+        for i, value in enumerate(values)
+    )

@@ -62,7 +62,9 @@ def refuse_not_finite(graph: Graph) -> None:
     for param in graph.params.values():
         if param.trained and param.is_float and not np.all(np.isfinite(param.read())):
             raise ModelError(
-                f"weight '{param.name}' holds NaN or infinite numbers", where=graph.name, advice="repair the checkpoint"
+                f"weight '{param.name}' holds NaN or infinite numbers",
+                where=graph.name,
+                advice="repair the checkpoint",
             )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Atom, Call, Fixed, Graph, Node, Op, Rule, call_of, cast, leaves, registry, rule_of
+from ..ir import Array, Atom, Call, Graph, Node, Op, Rule, atoms_of, call_of, cast, leaves, registry, rule_of
 from ._coupling import Coupling
 
 
@@ -36,8 +36,7 @@ class Step:
 
     def named(self, position: int) -> str:
         """What the declaration calls an operand; one that repeats keeps its name."""
-        names = self.op.operands
-        return names[min(position, len(names) - 1)] if names else ""
+        return self.op.operand(position)
 
 
 def steps(coupling: Coupling) -> Iterator[Step]:
@@ -124,19 +123,20 @@ def reads_of(coupling: Coupling, step: Step) -> tuple[Read, ...]:
     count the same sum. So is a statistic that leaves nothing of the channels (a mean over them).
     """
     prunable = {group.atom for group in coupling.prunable}
-    summed = {leaf for dim in step.rule.contracted for leaf in leaves(coupling.norm(dim))}
-    left = {leaf for dims in step.rule.results for dim in dims for leaf in leaves(coupling.norm(dim))}
-    summed |= {leaf for dim in step.rule.statistics for leaf in leaves(coupling.norm(dim))} - left
-    seen: set[Atom | Fixed] = set()
+    made = {leaf for dims in step.rule.results for dim in dims for leaf in leaves(dim)}
+    summed = {leaf for dim in step.rule.contracted for leaf in leaves(dim)}
+    summed |= {leaf for dim in step.rule.statistics for leaf in leaves(dim)} - made
+    seen = set[Atom]()
     found = list[Read]()
     for position in step.data:
-        dims = step.rule.operands[position] or ()
-        here: set[Atom | Fixed] = set()
-        for axis, dim in enumerate(dims):
-            met = dict.fromkeys(leaf for leaf in leaves(coupling.norm(dim)) if leaf in summed - seen)
-            atoms = tuple(leaf for leaf in met if isinstance(leaf, Atom) and leaf in prunable)
-            if atoms:
-                found.append(Read(position, axis, atoms))
-                here.update(atoms)
+        here = set[Atom]()
+        for axis, dim in enumerate(step.rule.operands[position] or ()):
+            # The rule's own spaces: what they have become may also stand on an axis that passes by.
+            read = (leaf for leaf in leaves(dim) if leaf in summed)
+            atoms = dict.fromkeys(atom for leaf in read for atom in atoms_of(coupling.norm(leaf)))
+            fresh = tuple(atom for atom in atoms if atom in prunable and atom not in seen)
+            if fresh:
+                found.append(Read(position, axis, fresh))
+                here.update(fresh)
         seen |= here
     return tuple(found)

@@ -70,7 +70,10 @@ def _fitting(net: Net, name: str, random: Random) -> Production | None:
 
 def _start(recipe: Recipe) -> Net:
     random = Random(recipe.seed)
-    width, form = random.randint(2, 12), random.choice(("1d", "2d", "2d", "2d", "3d", "tokens", "vector", "words"))
+    width, form = (
+        random.randint(2, 12),
+        random.choice(("1d", "2d", "2d", "2d", "3d", "tokens", "vector", "words")),
+    )
     net = Net(recipe.seed, recipe.batch or width, recipe.scale)
     net.random = random
     spaces = {"1d": (8,), "2d": random.choice(((8, 8), (4, 8), (4, 4))), "3d": (4, 4, 2)}
@@ -128,5 +131,7 @@ def random_graphs() -> st.SearchStrategy[Network]:
     """Networks that shrink to few steps."""
     seeds = st.integers(0, 2**32 - 1)
     step = st.tuples(st.just(""), seeds)
-    recipes = st.builds(Recipe, seeds, st.lists(step, min_size=1, max_size=7).map(tuple), st.sampled_from((2, 0, 1, 4)))
+    recipes = st.builds(
+        Recipe, seeds, st.lists(step, min_size=1, max_size=7).map(tuple), st.sampled_from((2, 0, 1, 4))
+    )
     return recipes.map(build)

@@ -148,7 +148,8 @@ def test_shifts_are_added_before_the_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "why"), [("nothing", 8, "does not exist"), ("a", 9, "does not exist"), ("b", 2, "is pinned")]
+    ("name", "size", "why"),
+    [("nothing", 8, "does not exist"), ("a", 9, "does not exist"), ("b", 2, "is pinned")],
 )
 def test_a_plan_for_other_groups_is_refused(name: str, size: int, why: str) -> None:
     graph = chain(8)

@@ -49,7 +49,9 @@ def test_options_take_the_type_of_their_default() -> None:
     assert isinstance(made.share, float)
 
 
-@pytest.mark.parametrize("options", [{"count": "1.5"}, {"count": "many"}, {"share": "half"}, {"loud": "maybe"}])
+@pytest.mark.parametrize(
+    "options", [{"count": "1.5"}, {"count": "many"}, {"share": "half"}, {"loud": "maybe"}]
+)
 def test_an_option_of_the_wrong_type_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="of 'shrink' is no"):
         build(Shrink, options)

@@ -133,7 +133,9 @@ def test_an_unknown_pass_is_refused_with_those_that_there_are() -> None:
 def test_a_pass_says_what_it_misses_and_who_ran_before() -> None:
     with pytest.raises(UsageError, match="pass 'cut' needs 'plan'") as error:
         Pipeline.parse("couple | cut")(chain())
-    assert "in pass 'cut', after: couple" in getattr(error.value, "__notes__", ["in pass 'cut', after: couple"])
+    assert "in pass 'cut', after: couple" in getattr(
+        error.value, "__notes__", ["in pass 'cut', after: couple"]
+    )
 
 
 def test_the_graph_is_verified_after_every_pass() -> None:

@@ -10,17 +10,24 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Tie, UsageError
-from prunepass.passes import Cut, Plan, couple, fingerprint, plan_for, with_constraints, write_text
+from prunepass.passes import Plan, couple, fingerprint, plan_for, with_constraints, write_text
 from tests.graphs import chain, residual
 
 
 def example() -> Plan:
     graph = with_constraints(
-        residual(), (("one.a.weight", 0, "kept by 'one.a'"),), (Tie(("stem.bias", 0), ("two.b.bias", 0), "one width"),)
+        residual(),
+        (("one.a.weight", 0, "kept by 'one.a'"),),
+        (Tie(("stem.bias", 0), ("two.b.bias", 0), "one width"),),
     )
     removed = {"two.a": np.array([3, 1]), "stem": np.array([7])}
     plan = plan_for(couple(graph), removed, budget="macs=0.5", align=1)
-    return Plan(**{**{name: getattr(plan, name) for name in plan.__struct_fields__}, "shifts": {"stem.bias": (0.5,) * 8}})
+    return Plan(
+        **{
+            **{name: getattr(plan, name) for name in plan.__struct_fields__},
+            "shifts": {"stem.bias": (0.5,) * 8},
+        }
+    )
 
 
 def test_a_plan_is_the_same_after_writing_and_reading_it(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_a_budget_of_everything_takes_nothing() -> None:
 
 def test_a_budget_that_cannot_be_met_says_how_near_it_can_get_and_why() -> None:
     coupling = couple(chain(8))
-    with pytest.raises(BudgetError, match=r"macs=0\.01.*least width and 1 are pinned.*nearest is macs=0\.125") as error:
+    with pytest.raises(
+        BudgetError, match=r"macs=0\.01.*least width and 1 are pinned.*nearest is macs=0\.125"
+    ) as error:
         Policy(budget="macs=0.01").plan(coupling, random_scores(coupling))
     assert error.value.exit_code == 1
     assert "analyze" in error.value.advice
@@ -142,7 +144,11 @@ def test_ratios_are_held_and_the_rest_meets_the_budget() -> None:
 def test_the_first_pattern_that_fits_a_group_holds() -> None:
     coupling = couple(residual(8))
     policy = Policy(budget="macs=1", ratios={"one.*": 0.5, "*": 0.25})
-    assert widths(coupling, policy.plan(coupling, random_scores(coupling))) == {"stem": 2, "one.a": 8, "two.a": 4}
+    assert widths(coupling, policy.plan(coupling, random_scores(coupling))) == {
+        "stem": 2,
+        "one.a": 8,
+        "two.a": 4,
+    }
 
 
 def test_a_ratio_between_two_allowed_widths_takes_the_lower_one() -> None:
@@ -165,7 +171,9 @@ def test_the_same_scores_give_the_same_plan_and_ties_go_by_place() -> None:
     assert plans[0].cuts["a"].remove == (0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("values", [np.ones(7), np.array([1.0] * 7 + [np.nan]), np.array([1.0] * 7 + [np.inf])])
+@pytest.mark.parametrize(
+    "values", [np.ones(7), np.array([1.0] * 7 + [np.nan]), np.array([1.0] * 7 + [np.inf])]
+)
 def test_scores_must_be_one_finite_number_for_each_channel(values: Array) -> None:
     with pytest.raises(UsageError, match="group 'a'"):
         Policy().plan(couple(chain(8)), {"a": values})
@@ -173,7 +181,14 @@ def test_scores_must_be_one_finite_number_for_each_channel(values: Array) -> Non
 
 @pytest.mark.parametrize(
     "options",
-    [{"mode": "best"}, {"align": 0}, {"floor": 1.5}, {"budget": "macs=2"}, {"budget": "time=1"}, {"ratios": {"a": 0.0}}]
+    [
+        {"mode": "best"},
+        {"align": 0},
+        {"floor": 1.5},
+        {"budget": "macs=2"},
+        {"budget": "time=1"},
+        {"ratios": {"a": 0.0}},
+    ],
 )
 def test_wrong_options_are_refused_when_the_policy_is_made(options: dict[str, object]) -> None:
     with pytest.raises(UsageError):
@@ -182,7 +197,9 @@ def test_wrong_options_are_refused_when_the_policy_is_made(options: dict[str, ob
 
 def test_the_plan_says_how_it_was_made() -> None:
     coupling = couple(chain())
-    plan = Policy(budget="macs=0.5", align=2, floor=0.25, ratios={"a": 0.5}).plan(coupling, random_scores(coupling))
+    plan = Policy(budget="macs=0.5", align=2, floor=0.25, ratios={"a": 0.5}).plan(
+        coupling, random_scores(coupling)
+    )
     assert plan.options == {
         "budget": "macs=0.5", "align": 2, "mode": "global", "floor": 0.25, "ratios": {"a": 0.5},
     }  # fmt: skip

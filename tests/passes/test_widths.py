@@ -57,7 +57,9 @@ def test_four_channels_in_each_group_move_the_groups_in_twos() -> None:
 
 
 @pytest.mark.parametrize(("inside", "outside"), [(16, 4), (4, 16)])
-def test_groups_keep_the_grain_of_both_sides_in_whatever_order_they_are_met(inside: int, outside: int) -> None:
+def test_groups_keep_the_grain_of_both_sides_in_whatever_order_they_are_met(
+    inside: int, outside: int
+) -> None:
     found = by_name(grouped(inside, outside), 8)
     assert found["a"] == (4, 2)
     assert sorted(step for _, step in list(found.values())[1:]) == [4, 8]
@@ -79,9 +81,7 @@ def test_dims_that_are_on_the_grain_stay_on_it_at_every_choice_of_widths() -> No
     for network in random_networks(40_000, 300):
         coupling = couple(network.graph)
         grain = steps(coupling, align)
-        widths = {
-            leaf: int(rng.choice(allowed_widths(leaf.size, step, 0.0))) for leaf, step in grain.items()
-        }
+        widths = {leaf: int(rng.choice(allowed_widths(leaf.size, step, 0.0))) for leaf, step in grain.items()}
         for name in network.graph.values:
             for dim in coupling.dims[name]:
                 if dim.size % align == 0 and _plain(dim, widths):
@@ -92,7 +92,9 @@ def test_dims_that_are_on_the_grain_stay_on_it_at_every_choice_of_widths() -> No
 
 def _plain(dim: Dim, free: dict[Atom, int]) -> bool:
     """A group by itself or a product of groups and fixed sizes."""
-    return isinstance(dim, Atom) or (isinstance(dim, Prod) and not any(_has_parts(part) for part in dim.parts))
+    return isinstance(dim, Atom) or (
+        isinstance(dim, Prod) and not any(_has_parts(part) for part in dim.parts)
+    )
 
 
 def _has_parts(dim: Dim) -> bool:

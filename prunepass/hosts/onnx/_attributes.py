@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import Array, PrunepassError, UnsupportedError
-from ...ir._graph import Attrs
+from ...ir import Array, Attrs, PrunepassError, UnsupportedError
 from ._edit import Change, Editor, constant_behind
 from ._foreign import Typed, infer
 from ._guide import AttributeFix, same_attrs, same_value

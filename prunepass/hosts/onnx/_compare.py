@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ...ir import Graph, Node, Param, UnsupportedError
-from ...ir._graph import Shape
+from ...ir import Graph, Node, Param, Shape, UnsupportedError
 from ._guide import same_attrs, same_data
 
 _ADVICE = "keep this node's channels, for instance with keep=[...], and report the model"

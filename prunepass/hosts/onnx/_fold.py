@@ -8,8 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ...ir import Array, Call, Origin, registry
-from ...ir._graph import Attrs, Shape
+from ...ir import Array, Attrs, Call, Origin, Shape, registry
 from ._ledger import MOST_FOLDED, Ledger, Site
 from ._spell import Reading
 from ._types import holds_sizes, numpy_dtype

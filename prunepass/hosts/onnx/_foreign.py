@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import onnx
 import onnx_ir as ir
 
-from ...ir import Array
-from ...ir._graph import Shape
+from ...ir import Array, Shape
 from ._spell import schema
 from ._types import OPAQUE, dtype_of, first_line, static_shape, type_proto
 

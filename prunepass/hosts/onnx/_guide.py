@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import Array, Graph, PrunepassError, is_float
-from ...ir._graph import Attrs, Shape
+from ...ir import Array, Attrs, Graph, PrunepassError, Shape, is_float
 from ._fold import Guide
 from ._spell import Reading
 

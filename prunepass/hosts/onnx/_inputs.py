@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import Array, Graph, ModelError, UnsupportedError, UsageError, is_float
-from ...ir._graph import Shape
+from ...ir import Array, Graph, ModelError, Shape, UnsupportedError, UsageError, is_float
 from ._types import OPAQUE, dtype_name, numpy_dtype
 
 SEQUENCE, CHANNELS, IMAGE, VOLUME = 32, 3, 224, 16

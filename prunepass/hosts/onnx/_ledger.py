@@ -9,8 +9,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import Array, ModelError, Param, Value
-from ...ir._graph import Attrs, Shape
+from ...ir import Array, Attrs, ModelError, Param, Shape, Value
 from ._external import mapped
 from ._foreign import Typed
 from ._runner import Runner

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import Array, UnsupportedError, is_float
-from ...ir._graph import Shape
+from ...ir import Array, Shape, UnsupportedError, is_float
 from ._foreign import Typed, dtypes_by_schema, infer
 from ._ledger import Ledger, Site
 from ._types import OPAQUE, dtype_name, dtype_seen

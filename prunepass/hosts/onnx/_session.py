@@ -59,7 +59,7 @@ class OnnxSession:
 
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs of ``model`` in its own precision, in order."""
-        opened = model if isinstance(model, ir.Model) else ir.from_proto(_proto(model))
+        opened = load(model)
         made = run(opened, feeds)
         return [made[name] for name in self.graph.outputs]
 
@@ -81,15 +81,6 @@ def open_session(model: Any, example_inputs: Any = None) -> OnnxSession:
     opened = load(model)
     graph = capture(opened, example_inputs)
     return OnnxSession(model, opened, graph, example_data(opened, example_inputs))
-
-
-def _proto(model: Any) -> onnx.ModelProto:
-    if is_graphsurgeon(model):
-        import onnx_graphsurgeon
-
-        model = onnx_graphsurgeon.export_onnx(model)
-    assert isinstance(model, onnx.ModelProto)
-    return model
 
 
 def _moved_into(source: Any, result: ir.Model) -> Any:

@@ -10,8 +10,7 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from ...ir import Array, Onnx, Op, PrunepassError, UnsupportedError, registry
-from ...ir._graph import Shape
+from ...ir import Array, Onnx, Op, PrunepassError, Shape, UnsupportedError, registry
 from ._types import kind_of, plain_array, plain_attribute
 
 NEWEST_OPSET = 25

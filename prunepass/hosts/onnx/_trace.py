@@ -12,8 +12,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from ...ir import Node, Origin, PrunepassError, UnsupportedError, sizes
-from ...ir._graph import Shape
+from ...ir import Node, Origin, PrunepassError, Shape, UnsupportedError, sizes
 from ._fold import FOREIGN, Folder, Guide, call_on
 from ._foreign import captured
 from ._inputs import Sizes

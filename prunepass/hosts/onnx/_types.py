@@ -9,8 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from ...ir import Array, ModelError, is_float
-from ...ir._graph import Shape
+from ...ir import Array, ModelError, Shape, is_float
 
 OPAQUE = "object"
 """dtype of what is not a tensor (sequences, optionals): one Python object in an array of shape ``()``."""

@@ -19,7 +19,9 @@ def _rule(call: Call) -> Rule:
 
 def _evaluate(call: Call, *arrays: Array | None) -> tuple[Array, ...]:
     if call.foreign is None:
-        raise UnsupportedError(f"operator '{call.attrs.get('kind', '?')}' cannot be evaluated", where=call.origin)
+        raise UnsupportedError(
+            f"operator '{call.attrs.get('kind', '?')}' cannot be evaluated", where=call.origin
+        )
     return call.foreign(*arrays)
 
 

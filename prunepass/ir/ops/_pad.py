@@ -46,10 +46,8 @@ def _pad(call: Call, x: Array) -> Array:
     pairs = list(zip(call.attrs["low"], call.attrs["high"], strict=True))
     grown = [(max(low, 0), max(high, 0)) for low, high in pairs]
     mode = call.attrs["mode"]
-    if mode == "constant":
-        x = np.pad(x, grown, constant_values=call.attrs["value"])
-    else:
-        x = np.pad(x, grown, mode=mode)
+    filled = {"constant_values": call.attrs["value"]} if mode == "constant" else {}
+    x = np.pad(x, grown, mode=mode, **filled)
     cropped = zip(pairs, x.shape, strict=True)
     return x[tuple(slice(max(-low, 0), size - max(-high, 0)) for (low, high), size in cropped)]
 

@@ -62,10 +62,15 @@ class Variance:
         small = one_sample(coupling)
         unknown = _survey(small).unknown
         return {
-            group.name: f"no statistics reach {', '.join(unknown[atom])}: squared magnitudes stand for variances"
+            group.name: f"no statistics reach {_listed(unknown[atom])}: squared magnitudes stand for variances"
             for group, atom in prunable(small)
             if atom in unknown
         }
+
+
+def _listed(places: list[str], most: int = 3) -> str:
+    more = len(places) - most
+    return ", ".join(places[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass

@@ -55,14 +55,18 @@ def attention_with_merged_heads(net: Net) -> None:
     )
     seen = net.add("mean", present, axes=(2,), keepdims=False)
     seen = net.linear(net.add("flatten", seen, start=1, end=2), net.shape(x)[2])
-    net.go(net.add("add", net.linear(x, net.width), net.add("unsqueeze", net.linear(seen, net.width), axes=(1,))))
+    net.go(
+        net.add("add", net.linear(x, net.width), net.add("unsqueeze", net.linear(seen, net.width), axes=(1,)))
+    )
 
 
 @table(tokens)
 def attention_with_a_cache(net: Net) -> None:
     heads, inner = net.some(1, 2), net.some(2, 3)
     q, k, v = (_matrices(net, heads, inner) for _ in range(3))
-    past = [net.add("expand", net.weight(1, heads, 2, inner), shape=(net.dims[0], heads, 2, inner)) for _ in "kv"]
+    past = [
+        net.add("expand", net.weight(1, heads, 2, inner), shape=(net.dims[0], heads, 2, inner)) for _ in "kv"
+    ]
     _joined(net, net.add("attention", q, k, v, None, *past, scale=0.5))
 
 
@@ -103,7 +107,11 @@ def einsum(net: Net) -> None:
 def resize(net: Net) -> None:
     axes = tuple(range(2, net.rank))
     mode = net.pick("nearest", "linear", "cubic")
-    place = {"coordinates": "asymmetric", "rounding": "floor"} if mode == "nearest" else {"coordinates": "half_pixel"}
+    place = (
+        {"coordinates": "asymmetric", "rounding": "floor"}
+        if mode == "nearest"
+        else {"coordinates": "half_pixel"}
+    )
     if net.maybe():
         net.then("resize", mode=mode, axes=axes, scales=(2.0,) * len(axes), **place)
     else:
@@ -122,7 +130,9 @@ def resize_with_all_sizes(net: Net) -> None:
 def grid_sample(net: Net) -> None:
     """A transformer of positions: an affine map that the network makes itself."""
     x = net.add("mean", net.now, axes=(2, 3), keepdims=False)
-    theta = net.add("reshape", net.linear(net.add("tanh", net.linear(x, net.some(2, 5))), 6), shape=(net.dims[0], 2, 3))
+    theta = net.add(
+        "reshape", net.linear(net.add("tanh", net.linear(x, net.some(2, 5))), 6), shape=(net.dims[0], 2, 3)
+    )
     grid = net.add("affine_grid", theta, size=net.dims, align=False)
     net.then("grid_sample", grid, mode=net.pick("linear", "nearest"), padding="zeros", align=False)
 

@@ -154,8 +154,13 @@ def slice_of_channels(net: Net) -> None:
 def every_second_channel(net: Net) -> None:
     start, step = net.pick(0, 1), net.pick(2, 3)
     rows_taken = len(range(start, net.width, step))
-    net.then("slice", axis=net.channel_axis, start=start, stop=min(start + rows_taken * step - start % step, net.width)
-             if start < step else net.width, step=step)
+    net.then(
+        "slice",
+        axis=net.channel_axis,
+        start=start,
+        stop=min(start + rows_taken * step - start % step, net.width) if start < step else net.width,
+        step=step,
+    )
 
 
 @table(even(maps))
@@ -214,7 +219,9 @@ def gather_channels(net: Net) -> None:
 def gather_tokens(net: Net) -> None:
     op, count = net.pick("index", "gather"), net.some(1, 4)
     index = net.constant(np.arange(count) % net.dims[1])
-    net.go(net.add("index", net.now, None, index) if op == "index" else net.add("gather", net.now, index, axis=1))
+    net.go(
+        net.add("index", net.now, None, index) if op == "index" else net.add("gather", net.now, index, axis=1)
+    )
 
 
 @table(rows)
@@ -305,7 +312,9 @@ def rotate_halves(net: Net) -> None:
 @table(images)
 def windows_as_channels(net: Net) -> None:
     """im2col and a layer over it."""
-    x = net.add("windows_to_columns", net.now, kernel=(1, 1), dilation=(1, 1), stride=(1, 1), pads=((0, 0), (0, 0)))
+    x = net.add(
+        "windows_to_columns", net.now, kernel=(1, 1), dilation=(1, 1), stride=(1, 1), pads=((0, 0), (0, 0))
+    )
     net.go(net.add("permute", x, order=(0, 2, 1)), last=True)
 
 
@@ -336,4 +345,6 @@ def running_sum_over_positions(net: Net) -> None:
 
 @table(lambda net: net.rank > 2)
 def sorted_channels(net: Net) -> None:
-    net.go(net.add_all("sort", net.now, axis=net.channel_axis, descending=False, made=("values", "indices"))[0])
+    net.go(
+        net.add_all("sort", net.now, axis=net.channel_axis, descending=False, made=("values", "indices"))[0]
+    )

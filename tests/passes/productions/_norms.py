@@ -93,7 +93,9 @@ def local_response_norm(net: Net) -> None:
 
 @table(maps)
 def mean_variance_norm(net: Net) -> None:
-    x = net.add("mean_variance_norm", net.add("add", net.now, net.weight(*net.dims)), axes=(0, *range(2, net.rank)))
+    x = net.add(
+        "mean_variance_norm", net.add("add", net.now, net.weight(*net.dims)), axes=(0, *range(2, net.rank))
+    )
     net.go(x)
 
 

@@ -55,6 +55,8 @@ def recurrent_stack(net: Net) -> None:
             params += [net.weight(gates * hidden) for _ in range(2)] if biased else []
     count = 2 if kind == "lstm" else 1
     shape = (layers * dirs, net.dims[0], hidden)
-    states = [net.add("full", None, shape=shape, value=net.pick(0.0, 0.5), dtype="float32") for _ in range(count)]
+    states = [
+        net.add("full", None, shape=shape, value=net.pick(0.0, 0.5), dtype="float32") for _ in range(count)
+    ]
     attrs = {"kind": kind, "layers": layers, "both": dirs == 2, "biased": biased, "batch_first": True}
     net.go(net.add_all(f"{kind}_stack", net.now, *states, *params, **attrs)[0])

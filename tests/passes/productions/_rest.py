@@ -62,7 +62,9 @@ def questions(net: Net) -> None:
 
 @table(always)
 def bits(net: Net) -> None:
-    counted = net.add("cast", net.add("multiply", net.add("sigmoid", net.now), net.number(9.0)), dtype="int64")
+    counted = net.add(
+        "cast", net.add("multiply", net.add("sigmoid", net.now), net.number(9.0)), dtype="int64"
+    )
     shifted = net.add("shift_bits", counted, net.constant(np.int64(1)), left=net.maybe())
     net.then("add", net.add("cast_like", shifted, net.now))
 
@@ -92,7 +94,9 @@ def triangle(net: Net) -> None:
 
 @table(always)
 def largest_few(net: Net) -> None:
-    net.go(net.add_all("top", net.now, axis=net.channel_axis, count=min(2, net.width), largest=net.maybe())[0])
+    net.go(
+        net.add_all("top", net.now, axis=net.channel_axis, count=min(2, net.width), largest=net.maybe())[0]
+    )
 
 
 @table(rows)
@@ -110,7 +114,11 @@ def hard_maximum(net: Net) -> None:
 def residual_rms_norm(net: Net) -> None:
     skip = net.linear(net.act(net.now), net.width)
     extra = ("rstd", "sum")
-    net.go(net.add_all("residual_rms_norm", net.now, skip, net.weight(net.width), axis=2, eps=1e-5, extra=extra)[0])
+    net.go(
+        net.add_all("residual_rms_norm", net.now, skip, net.weight(net.width), axis=2, eps=1e-5, extra=extra)[
+            0
+        ]
+    )
 
 
 @table(always)
@@ -182,11 +190,15 @@ def written_by_index(net: Net) -> None:
 def positions_counted(net: Net) -> None:
     """Sinusoids of counted positions, and words told apart by their number."""
     counted = net.add("range", start=0, stop=net.dims[1], step=1, dtype="float32")
-    waves = net.add("sin", net.add("multiply", net.add("unsqueeze", counted, axes=(1,)), net.weight(net.width)))
+    waves = net.add(
+        "sin", net.add("multiply", net.add("unsqueeze", counted, axes=(1,)), net.weight(net.width))
+    )
     index = net.constant(np.arange(net.dims[1], dtype=np.int64) % 3)
     hot = net.add("one_hot", index, depth=3, axis=1)
     x = net.add("add", net.now, waves)
-    net.go(net.add("add", x, net.add("matmul", net.add("cast", hot, dtype="float32"), net.weight(3, net.width))))
+    net.go(
+        net.add("add", x, net.add("matmul", net.add("cast", hot, dtype="float32"), net.weight(3, net.width)))
+    )
 
 
 @table(rows)
