@@ -96,24 +96,8 @@ def _pointwise_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) ->
     if any(array is None and call.has(i) for i, array in enumerate(samples)):
         return (None,)
     rank = len(call.results[0])
-    if _fits_batch([array for array in samples if array is not None], rank):
-        return tuple(array[:, None] for array in op.run(call, tuple(map(_as_batch, samples))))
     padded = tuple(None if array is None else _pad_rank(array, rank) for array in samples)
     return op.run(call, padded)
-
-
-def _fits_batch(samples: list[Array], rank: int) -> bool:
-    """Whether something varies, in all of the result's axes, and nothing has entries along the first of them."""
-    varying = [array for array in samples if array.shape[0] != 1]
-    whole = all(array.ndim == rank + 1 for array in varying)
-    return bool(varying and rank) and whole and all(a.shape[1] == 1 for a in samples if a.ndim == rank + 1)
-
-
-def _as_batch(array: Array | None) -> Array | None:
-    """Samples as a batch in the first axis, so that an operator which counts axes finds its channels."""
-    if array is None or array.shape[0] == 1:
-        return None if array is None else array[0]
-    return array.reshape(array.shape[0], *array.shape[2:])
 
 
 def _pad_rank(array: Array, rank: int) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Sampler, call_of, is_float, registry
+from ..ir import Array, Sampler, call_of, registry
 from ._coupling import Coupling
 from ._stream import Step, drop, steps
 
@@ -62,7 +62,7 @@ def trace_moments(coupling: Coupling, wanted: frozenset[str]) -> Iterator[Sample
         operands = tuple(_operand(step, i, name, made) for i, name in enumerate(step.node.inputs))
         results: tuple[Array | None, ...] = (None,) * len(step.node.outputs)
         if not needed.isdisjoint(step.node.outputs):
-            results = _results(coupling, step, operands, sampler)
+            results = _results(step, operands, sampler)
         made.update(zip(step.node.outputs, results, strict=False))
         yield Sampled(step, operands, results)
         drop(made, step.expired)
@@ -82,16 +82,21 @@ def _operand(step: Step, position: int, name: str | None, made: Mapping[str, Arr
     return made.get(name) if name is not None else None
 
 
-def _results(
-    coupling: Coupling, step: Step, operands: tuple[Array | None, ...], sampler: Sampler
-) -> tuple[Array | None, ...]:
+def _results(step: Step, operands: tuple[Array | None, ...], sampler: Sampler) -> tuple[Array | None, ...]:
     with np.errstate(all="ignore"):
         found = step.op.flow.moments(step.op, step.call, operands, sampler)
     known: list[Array | None] = [None] * len(step.node.outputs)
-    for i, (name, array) in enumerate(zip(step.node.outputs, found, strict=False)):
-        if array is not None and is_float(coupling.graph.values[name].dtype) and array.size <= LARGEST:
-            known[i] = np.asarray(array, dtype=np.float64) if np.all(np.isfinite(array)) else None
+    for i, array in zip(range(len(known)), found, strict=False):
+        if array is not None and array.size <= LARGEST:
+            known[i] = _usable(np.asarray(array))
     return tuple(known)
+
+
+def _usable(samples: Array) -> Array | None:
+    """Floats in float64 as long as they are finite; a condition stays what it is."""
+    if samples.dtype.kind != "f":
+        return samples
+    return samples.astype(np.float64, copy=False) if np.all(np.isfinite(samples)) else None
 
 
 def _needed(coupling: Coupling, wanted: frozenset[str]) -> frozenset[str]:

@@ -56,8 +56,9 @@ class Pipeline:
                 verify_graph(after.graph)
         except PrunepassError as error:
             ran = ", ".join(done) or "none"
-            if hasattr(error, "add_note"):
-                error.add_note(f"in pass '{step.name}', after: {ran}")
+            note = getattr(error, "add_note", None)  # Python 3.11 and later
+            if note is not None:
+                note(f"in pass '{step.name}', after: {ran}")
             raise
         return after
 

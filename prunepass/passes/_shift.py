@@ -121,7 +121,8 @@ def _at_one(step: Step, operands: _Operands) -> Array:
     every = [dims for dims in (*step.rule.operands, *step.rule.results) if dims is not None]
     kept = {leaf: np.zeros(1, dtype=np.int64) for dims in every for dim in dims for leaf in atoms_of(dim)}
     with np.errstate(all="ignore"):
-        return np.asarray(cut_run(step.op, step.call, step.rule, lambda dim: dim, kept, operands)[0])
+        made = cut_run(step.op, step.call, step.rule, lambda dim: dim, kept, operands)[0]
+    return np.asarray(made, dtype=np.float64)
 
 
 def along(array: Array, dims: Dims, onto: Dims) -> Array | None:

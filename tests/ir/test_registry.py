@@ -31,7 +31,10 @@ def test_operators_are_found_by_name_and_by_each_spelling() -> None:
 
 
 def test_a_spelling_holds_for_its_versions_only() -> None:
-    old, new = op("old", onnx=(Onnx(("Clip",), until=10),)), op("new", onnx=(Onnx(("Clip",), since=11, until=18),))
+    old, new = (
+        op("old", onnx=(Onnx(("Clip",), until=10),)),
+        op("new", onnx=(Onnx(("Clip",), since=11, until=18),)),
+    )
     table = Registry([old, new])
     found = {version: table.onnx("Clip", version) for version in (1, 10, 11, 18, 19)}
     assert {version: spelt and spelt[0].name for version, spelt in found.items()} == {

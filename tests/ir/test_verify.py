@@ -42,7 +42,9 @@ WRONG = {
         values={**CHAIN.values, "a.weight": Value("a.weight", (8, 3, 3, 3), "float32")},
     ),
     "'relu' is (2, 8, 4, 9), its rule says (2, 8, 4, 4)": valued(CHAIN, "relu", (2, 8, 4, 9)),
-    "convolution of data (2, 8, 4, 4) with weight (2, 8, 1, 1) in 3 groups": swapped(CHAIN, "b", attrs={"groups": 3}),
+    "convolution of data (2, 8, 4, 4) with weight (2, 8, 1, 1) in 3 groups": swapped(
+        CHAIN, "b", attrs={"groups": 3}
+    ),
 }
 
 
@@ -75,4 +77,3 @@ def test_a_rule_is_made_once_for_each_graph_object() -> None:
     node = graph.nodes[0]
     assert rule_of(graph, node) is rule_of(graph, node)
     assert rule_of(replace(graph, name="other"), node) is not rule_of(graph, node)
-

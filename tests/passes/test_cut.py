@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prunepass.ir import Array, Graph, UsageError, to_text, verify_graph
+from prunepass.ir import Array, Graph, Param, UsageError, to_text, verify_graph
 from prunepass.passes import Cut, Plan, couple, cut, fingerprint, plan_for
 from tests.graphs import Builder, chain
 
@@ -81,13 +81,14 @@ def counting(graph: Graph) -> tuple[Graph, Counter[str]]:
     """``graph`` and how often each of its params has been read."""
     reads: Counter[str] = Counter()
 
-    def read(name: str) -> Array:
-        reads[name] += 1
-        return graph.params[name].read()
+    def counted(param: Param) -> Param:
+        def read() -> Array:
+            reads[param.name] += 1
+            return param.read()
 
-    params = {
-        name: replace(param, source=lambda name=name: read(name)) for name, param in graph.params.items()
-    }
+        return replace(param, source=read)
+
+    params = {name: counted(param) for name, param in graph.params.items()}
     return replace(graph, params=params), reads
 
 

@@ -51,7 +51,9 @@ def test_the_first_value_that_differs_is_named_with_its_place() -> None:
     small, plan = pruned(graph)
     weight = small.params["one.b.weight"].read().copy()
     weight[1, 3, 0, 0] += 0.5
-    with pytest.raises(VerificationError, match=r"^one\.b: value 'one\.b' differs at \[\d, 1, \d, \d\]: pruned"):
+    with pytest.raises(
+        VerificationError, match=r"^one\.b: value 'one\.b' differs at \[\d, 1, \d, \d\]: pruned"
+    ):
         prove(graph, with_data(small, "one.b.weight", weight), plan)
 
 
@@ -65,12 +67,12 @@ def test_kept_channels_in_another_order_are_found() -> None:
 
 def test_another_cut_than_the_plans_is_found() -> None:
     graph = chain(8)
-    small, plan = pruned(graph)
+    small, _ = pruned(graph)
     other = plan_for(couple(graph), {"a": np.array([1, 2])})
     with pytest.raises(VerificationError, match="value 'a' differs"):
         prove(graph, small, other)
     larger = plan_for(couple(graph), {"a": np.array([0])})
-    with pytest.raises(VerificationError, match=r"'a' has shape \(2, 6, 4, 4\) after the cut, masked it has \(2, 7, 4, 4\)"):
+    with pytest.raises(VerificationError, match=r"shape \(2, 6, 4, 4\) after the cut, masked it has \(2, 7,"):
         prove(graph, small, larger)
 
 

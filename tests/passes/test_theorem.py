@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from prunepass.ir import Array, Atom, Graph, Index, Param, evaluate, kept_index, verify_graph
+from prunepass.ir import Array, Atom, Graph, Index, Param, evaluate, kept_index, registry, verify_graph
 from prunepass.passes import Coupling, couple, cut, prove, relative_error
 from tests.passes.legal import inputs_for, random_cut
 from tests.passes.networks import Network, random_graphs, random_networks
@@ -23,6 +23,8 @@ from tests.passes.productions import TABLE
 SHARDS, PER_SHARD = 8, 400
 # Sums of a few hundred products, in another order: some hundred roundings of 1.1e-16.
 TOLERANCE = 1e-11
+# Their results are numbers that count a shape; how networks read them is tested with the coupling.
+NOT_IN_NETWORKS = {"size"}
 
 
 @cache
@@ -59,13 +61,18 @@ def test_the_theorem_holds_for_shrinkable_networks(network: Network) -> None:
 def test_every_production_occurs_and_most_networks_can_be_pruned() -> None:
     networks = [network for number in range(SHARDS) for network in shard(number)]
     assert len(networks) >= 2000
-    used = Counter(name for network in networks for name in set(network.used))
-    assert set(used) == set(TABLE)
-    assert min(used.values()) >= 15, used.most_common()[-5:]
     prunable = [network for network in networks if couple(network.graph).prunable]
-    assert len(prunable) >= 0.75 * len(networks)
-    pruned = Counter(name for network in prunable for name in set(network.used))
-    assert set(pruned) == set(TABLE)
+    assert len(prunable) >= 0.7 * len(networks)
+    for some in (networks, prunable):
+        used = Counter(name for network in some for name in set(network.used))
+        assert set(used) == set(TABLE)
+        assert min(used.values()) >= 8, used.most_common()[-5:]
+
+
+def test_every_operator_occurs() -> None:
+    networks = (network for number in range(SHARDS) for network in shard(number))
+    seen = {node.op for network in networks for node in network.graph.nodes}
+    assert set(registry().ops) - seen <= NOT_IN_NETWORKS
 
 
 def test_values_of_random_networks_are_finite_and_most_outputs_vary() -> None:

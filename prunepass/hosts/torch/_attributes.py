@@ -22,17 +22,21 @@ Entry = tuple[Node, str, int]
 _Wanted = dict[Size, list[Entry]]
 
 
-def own_updates(model: nn.Module, facts: Facts) -> list[Update]:
+def own_updates(model: nn.Module, facts: Facts) -> tuple[list[Update], list[Update]]:
     """Attributes of modules outside torch.nn's table that follow the sizes of their operations.
 
     A number that stands in the call as ``self.name`` (or a multiple of it) names its attribute; otherwise
     every attribute that equals the old size follows, when all changed operations of the module agree on one
     new size. What the module itself does not keep is looked for in the modules around it.
 
+    Returns:
+        Updates, and those among them that rest on nothing but a number that several attributes share or that
+        no operation states.
+
     Raises:
         ReplayMismatch: operations want one attribute to become different sizes.
     """
-    updates: list[Update] = []
+    updates, doubtful = list[Update](), list[Update]()
     contradictions: list[_Contradiction] = []
     for path in facts.nodes:
         module = model.get_submodule(path)
@@ -40,12 +44,13 @@ def own_updates(model: nn.Module, facts: Facts) -> list[Update]:
             continue
         wish = _Wish(module, path)
         rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
-        updates += wish.updates(contradictions)
-        updates += _shape_updates(wish, facts)
-        updates += _from_around(model, path, rest)
+        stated = list(wish.updates(contradictions))
+        guessed = [*_shape_updates(wish, facts), *_from_around(model, path, rest)]
+        updates += [*stated, *guessed]
+        doubtful += [*(update for update in stated if wish.doubts(update[1])), *guessed]
     if contradictions:
         raise _mismatch(facts, contradictions)
-    return updates
+    return updates, doubtful
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,10 @@ class _Wish:
             elif wanted and contradictions is not None:
                 contradictions.append(_Contradiction(self.module, self.path, name, wanted))
 
+    def doubts(self, name: str) -> bool:
+        """Whether another attribute has the same value and nothing names either."""
+        return name not in self.named and list(self.attributes.values()).count(self.attributes[name]) > 1
+
     def set(self, name: str, new: Size) -> Iterator[Update]:
         """The update of one attribute, in its own type."""
         if new != self.attributes[name]:
@@ -167,6 +176,8 @@ class _Wish:
     def _wanted(self, name: str, value: Size) -> _Wanted:
         if name in self.named:
             return self.named[name]
+        if any(self.attributes[other] == value for other in self.named):
+            return {}
         return self.loose.get(value, {}) if isinstance(value, int) else self._row(value)
 
     def _row(self, value: tuple[int, ...]) -> _Wanted:

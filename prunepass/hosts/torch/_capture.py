@@ -223,7 +223,8 @@ class _Builder:
         for node in reversed(self.nodes):
             if node.name in self.kept or wanted & set(node.outputs):
                 wanted.update(name for name in node.inputs if name is not None)
-                alive.insert(0, node)
+                alive.append(node)
+        alive.reverse()
         made = {*self.inputs, *(name for node in alive for name in node.outputs)}
         values = {name: value for name, value in self.values.items() if name in made}
         params = {name: self.params[name] for name in self._ordered() if name in wanted}
@@ -234,8 +235,8 @@ class _Builder:
 
     def _ordered(self) -> list[str]:
         """Params in the order of the user's state, then constants in the order of the graph."""
-        own = [name for name in dict.fromkeys(self._own.values()) if name in self.params]
-        return [*own, *(name for name in self.params if name not in set(own))]
+        own = dict.fromkeys(name for name in self._own.values() if name in self.params)
+        return [*own, *(name for name in self.params if name not in own)]
 
     def fallback(self, node: Node, why: str) -> Node:
         """The foreign twin of a declared node whose use the declaration refuses."""

@@ -11,7 +11,7 @@ from ._axes import axes_of_sizes, changed_axes
 from ._capture import capture
 from ._export import export
 from ._mismatch import Difference, ReplayMismatch, first_difference
-from ._remedies import literals, place_of, remedies
+from ._remedies import literals, place_of, remedies, row_of
 from ._source import Frame, frames_of, innermost_frame
 
 
@@ -59,7 +59,7 @@ def _frame(module: fx.GraphModule, node: Node) -> Frame | None:
 def _explained(found: Difference, before: Graph, after: Graph, frame: Frame | None) -> str:
     """Which numbers stayed as they were, and whether the source line writes them out."""
     node = next((node for node in before.nodes if node.name == found.node.name), found.node)
-    old, want, got = (_row(value) for value in (node.attrs.get(found.attr), found.want, found.got))
+    old, want, got = (row_of(value) for value in (node.attrs.get(found.attr), found.want, found.got))
     if frame is None or not len(old) == len(want) == len(got):
         return ""
     stale = [i for i, (a, b, c) in enumerate(zip(old, want, got, strict=True)) if a == c != b]
@@ -69,10 +69,6 @@ def _explained(found: Difference, before: Graph, after: Graph, frame: Frame | No
     if written:
         return f"; size {old[written[0]]} is a literal at {frame}"
     return f"; {old[stale[0]]} does not follow the cut at {frame}"
-
-
-def _row(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _failure(error: PrunepassError, before: Graph, after: Graph) -> ReplayMismatch:

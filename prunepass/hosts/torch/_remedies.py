@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...ir import Graph, Node, Tie, UnsupportedError, registry, rule_of
 from ._axes import (
@@ -62,6 +63,11 @@ class Place:
         return tuple(node for node in self.before.nodes if path and _inside(node.origin.path, path))
 
 
+def row_of(value: Any) -> tuple[Any, ...]:
+    """An attribute as a row of numbers."""
+    return value if isinstance(value, tuple) else (value,)
+
+
 def place_of(before: Graph, after: Graph, node: Node, frame: Frame | None) -> Place:
     """The place that ``node`` belongs to; ``frame`` is its source line with the whole path."""
     line = node.origin.line
@@ -75,13 +81,11 @@ def literals(before: Graph, after: Graph, node: Node, frame: Frame | None) -> tu
     found: list[tuple[str, int]] = []
     wanted = next((other for other in after.nodes if other.name == node.name), node)
     for name in rule_of(before, node).sizes if frame is not None else ():
-        old, new = (
-            (value if isinstance(value, tuple) else (value,))
-            for value in (node.attrs[name], wanted.attrs[name])
-        )
-        if frame is not None:
+        if frame is not None and name in node.attrs:
+            old, new = row_of(node.attrs[name]), row_of(wanted.attrs.get(name))
             written = numbers_at(frame.file, frame.line, old)
-            found += [(name, i) for i, size in enumerate(old) if written[i] and size != new[i]]
+            pairs = zip(old, new, written, strict=False)
+            found += [(name, i) for i, (one, other, literal) in enumerate(pairs) if literal and one != other]
     return tuple(found)
 
 

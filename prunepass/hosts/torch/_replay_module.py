@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...ir import Array, Graph, Param, UnsupportedError
 from ._attributes import Update, own_updates
 from ._capture import tensors_of
 from ._check import check_model
+from ._mismatch import ReplayMismatch
 from ._sizes import Facts, layer_sizes
 
 
@@ -35,22 +37,38 @@ def replay_module(
         UnsupportedError: the module cannot be copied.
     """
     target = model if inplace else _copied(model)
+    facts = Facts(before, after)
+    updates, doubtful = own_updates(target, facts)
+    sure = [update for update in updates if update not in doubtful]
+    try:
+        _attempt(target, updates, facts, example_inputs)
+    except ReplayMismatch:
+        # A number that stands in two places was perhaps the wrong one.
+        if len(sure) == len(updates):
+            raise
+        with suppress(ReplayMismatch):
+            _attempt(target, sure, facts, example_inputs)
+            return target
+        raise
+    return target
+
+
+def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any) -> None:
+    """Change ``target`` and check it; if anything fails it is as it was."""
     done: list[Update] = []
     try:
-        facts = Facts(before, after)
         layers = layer_sizes(target, facts)
-        _set(own_updates(target, facts), done)
-        _set(_tensor_updates(target, before, after), done)
+        _set(updates, done)
+        _set(_tensor_updates(target, facts.before, facts.after), done)
         # One after the other: a size may be derived from another one.
         for layer in layers:
             update = layer.follow()
             _set([update] if update else [], done)
-        check_model(target, example_inputs, before, after)
+        check_model(target, example_inputs, facts.before, facts.after)
     except BaseException:
         for owner, name, value in reversed(done):
             setattr(owner, name, value)
         raise
-    return target
 
 
 def _copied(model: nn.Module) -> nn.Module:

@@ -73,19 +73,24 @@ def row_norms(coupling: Coupling, group: Group, atom: Atom, norm: _Norm, *, read
     """
     entry, whole = norm
     total = np.zeros(atom.size)
-    for tensor, axes in _weights(group, reads):
+    for tensor, axes in _weights(coupling, group, reads):
         data = entry(static_array(coupling, tensor))
         sums = sum(per_index(data, axis, coupling.dims[tensor][axis], atom) for axis in axes)
         total += whole(np.asarray(sums))
     return total
 
 
-def _weights(group: Group, reads: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Each weight once, however many nodes use it, with the axes where the group occurs."""
-    makes = any(member.role == "produced" for member in group.members)
+def _weights(coupling: Coupling, group: Group, reads: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Each weight once, however many nodes use it, with the axes where the group occurs.
+
+    A weight that is computed from params counts as it is used, not the params it is computed from.
+    """
+    inner = {node.name for node in coupling.graph.nodes if not coupling.static.isdisjoint(node.outputs)}
+    members = [member for member in group.members if member.node not in inner]
+    makes = any(member.role == "produced" for member in members)
     wanted = {"produced" if makes else "carried", "contracted" if reads else ""}
     axes: dict[str, dict[int, None]] = {}
-    for member in group.members:
+    for member in members:
         if member.role in wanted:
             axes.setdefault(member.tensor, {})[member.axis] = None
     for tensor, found in axes.items():

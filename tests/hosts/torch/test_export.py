@@ -88,7 +88,7 @@ def test_a_data_dependent_branch_is_refused_with_its_line(capfd: pytest.CaptureF
 def test_a_model_that_fails_by_itself_is_a_usage_error_at_the_users_line() -> None:
     with pytest.raises(UsageError, match="fails on the example inputs") as caught:
         export(TwoConvs(), torch.ones(2, 5, 8, 8))
-    assert str(caught.value.where).startswith("nets.py:")
+    assert str(caught.value.where).startswith("a, nets.py:")
 
 
 def test_what_is_no_model_is_refused() -> None:

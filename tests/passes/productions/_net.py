@@ -99,7 +99,7 @@ class Net(Builder):
 
     def divisor(self, count: int, *, least: int = 2) -> int:
         """A divisor of ``count``, not below ``least``; 1 where there is none."""
-        return self.pick(*([n for n in range(least, count + 1) if count % n == 0] or [1]))
+        return self.random.choice([n for n in range(least, count + 1) if count % n == 0] or [1])
 
 
 Fits = Callable[[Net], bool]

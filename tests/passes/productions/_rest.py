@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from prunepass.ir import Array
@@ -83,7 +85,7 @@ def other_reductions(net: Net) -> None:
 
 @table(always)
 def least_without_its_place(net: Net) -> None:
-    attrs = {"axes": (net.channel_axis,), "keepdims": True, "positions": False}
+    attrs: dict[str, Any] = {"axes": (net.channel_axis,), "keepdims": True, "positions": False}
     net.then("add", net.add_all("min_at", net.now, **attrs)[0])
 
 
@@ -94,8 +96,9 @@ def triangle(net: Net) -> None:
 
 @table(always)
 def largest_few(net: Net) -> None:
+    no_ties = net.add("add", net.now, net.weight(1, *net.dims[1:]))
     net.go(
-        net.add_all("top", net.now, axis=net.channel_axis, count=min(2, net.width), largest=net.maybe())[0]
+        net.add_all("top", no_ties, axis=net.channel_axis, count=min(2, net.width), largest=net.maybe())[0]
     )
 
 
@@ -125,7 +128,7 @@ def residual_rms_norm(net: Net) -> None:
 def copies_and_fills(net: Net) -> None:
     """Overwritten by another tensor, or by a number."""
     x = net.add("copy", net.now, net.weight(*net.along(net.width))) if net.maybe() else net.now
-    filled = net.add("fill", net.now, net.number(0.5))
+    filled = net.add("fill", net.add("full_like", net.now, value=1.0), net.number(0.5))
     net.go(net.add("add", x, net.add("add", filled, net.act(net.now))))
 
 
@@ -141,7 +144,12 @@ def unfold_tokens(net: Net) -> None:
 @table(images)
 def columns_and_back(net: Net) -> None:
     """Windows as columns, a table over them, and added up where they came from."""
-    window = {"kernel": (2, 2), "dilation": (1, 1), "stride": (1, 1), "pads": ((1, 1), (1, 1))}
+    window: dict[str, Any] = {
+        "kernel": (2, 2),
+        "dilation": (1, 1),
+        "stride": (1, 1),
+        "pads": ((1, 1), (1, 1)),
+    }
     x = net.add("windows_to_columns", net.now, **window)
     x = net.add("multiply", x, net.weight(net.shape(x)[1], 1))
     net.go(net.add("columns_to_image", x, space=net.space, **window))

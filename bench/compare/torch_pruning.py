@@ -1,0 +1,132 @@
+"""Side by side with Torch-Pruning: seconds to find the groups and to remove half of all channels."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from prunepass.hosts import open_model
+from prunepass.passes import Policy, couple, cut, graph_cost
+from prunepass.passes.scores import L2
+
+from ._clock import Stopwatch, medians, rounded
+from ._table import Options, Row, Table
+from ._vision import image, network
+from ._worker import isolated
+
+_NETS = ("resnet50", "mobilenet_v2", "densenet201", "convnext_tiny", "vit_b_16", "swin_t")
+_QUICK = ("mobilenet_v2",)
+_LIMIT, _OUR_LIMIT, _REPEATS = 90.0, 300.0, 3
+
+
+def run(options: Options) -> Table:
+    """Both on every network in turn, each in a process of its own."""
+    names = [name for name in (_QUICK if options.quick and not options.only else _NETS) if options.wants(name)]
+    repeats = 1 if options.quick else _REPEATS
+    return Table(
+        "prunepass and Torch-Pruning: half of the channels of every group, torchvision networks at 224 x 224",
+        tuple(_row(name, repeats) for name in names),
+        (
+            "CPU seconds on one thread, medians of runs that take turns, each in a fresh process.",
+            "Torch-Pruning: 'graph' is the construction of MetaPruner (dependency graph, groups), 'prune' its one "
+            "step, with MagnitudeImportance(p=2), pruning_ratio 0.5, global_pruning False, the classifier ignored; "
+            "for ViT with the hand recipe of its examples (num_heads given, hidden_dim set afterwards). After "
+            f"{_LIMIT:.0f} s it is stopped.",
+            "prunepass: 'capture' is torch.export and reading its graph, once for any number of plans; 'plan' is "
+            "couple, score (l2) and select; 'cut' makes the pruned module, with its own forward run for a check.",
+            "'peer / ours' is graph + prune of the peer over plan + cut: both start from a model that is loaded and, "
+            "for prunepass, captured; '.. with capture' counts the capture too.",
+        ),
+    )
+
+
+def _row(name: str, repeats: int) -> Row:
+    pairs = [
+        (
+            isolated("torch_pruning:ours", limit=_OUR_LIMIT, name=name),
+            isolated("torch_pruning:peer", limit=_LIMIT, name=name),
+        )
+        for _ in range(repeats)
+    ]
+    ours, peers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    mine, theirs = _middle(ours), _middle(peers)
+    after = mine["plan"] + mine["cut"] if mine else None
+    peer = theirs["graph"] + theirs["prune"] if theirs else None
+    return {
+        "network": name,
+        "capture (s)": rounded(mine.get("capture")),
+        "plan (s)": rounded(mine.get("plan")),
+        "cut (s)": rounded(mine.get("cut")),
+        "peer graph (s)": rounded(theirs.get("graph")),
+        "peer prune (s)": rounded(theirs.get("prune")),
+        "peer / ours": rounded(peer / after) if peer and after else None,
+        ".. with capture": rounded(peer / (after + mine["capture"])) if peer and after else None,
+        "MACs left": rounded(mine.get("macs")),
+        "peer MACs left": rounded(theirs.get("macs")),
+        "ours": _verdict(ours),
+        "peer": _verdict(peers),
+    }
+
+
+def _middle(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """Medians where the stages of all runs were reached."""
+    return medians(runs) if all("seconds" in found for found in runs) else {}
+
+
+def _verdict(runs: list[dict[str, Any]]) -> str:
+    return next((str(found["failed"]) for found in runs if found.get("failed")), "runs")
+
+
+def ours(name: str) -> dict[str, Any]:
+    """Capture, plan and cut ``name``; stage seconds, share of MACs left."""
+    import torch
+
+    torch.set_num_threads(1)
+    model, inputs, watch = network(name), image(), Stopwatch()
+    with watch.stage("capture"):
+        session = open_model(model, inputs)
+    with watch.stage("plan"):
+        coupling = couple(session.graph)
+        plan = Policy("channels=0.5", mode="uniform").plan(coupling, L2()(coupling))
+    with watch.stage("cut"):
+        small = cut(session.graph, plan)
+        pruned = session.replay(session.graph, small, inplace=False)
+    with torch.no_grad():
+        pruned(inputs)
+    left = graph_cost(small).macs / graph_cost(session.graph).macs
+    return {**watch.seconds, "seconds": True, "macs": left}
+
+
+def peer(name: str) -> dict[str, Any]:
+    """The same with Torch-Pruning; what it leaves is counted by prunepass."""
+    import torch
+    import torch_pruning as tp
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    model, inputs, watch = network(name), image(), Stopwatch()
+    before = graph_cost(open_model(model, inputs).graph).macs
+    attention = {m: m.num_heads for m in model.modules() if isinstance(m, torch.nn.MultiheadAttention)}
+    heads = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 1000]
+    with watch.stage("graph"):
+        pruner = tp.pruner.MetaPruner(
+            model,
+            inputs,
+            importance=tp.importance.MagnitudeImportance(p=2),
+            pruning_ratio=0.5,
+            global_pruning=False,
+            round_to=None,
+            num_heads=attention,
+            ignored_layers=heads,
+        )
+    with watch.stage("prune"):
+        pruner.step()
+    found = {**watch.seconds, "seconds": True}
+    if attention and hasattr(model, "hidden_dim"):
+        model.hidden_dim = model.conv_proj.out_channels
+    try:
+        with torch.no_grad():
+            model(inputs)
+        return {**found, "macs": graph_cost(open_model(model, inputs).graph).macs / before}
+    except Exception as error:  # whatever the pruned model stumbles over
+        return {**found, "failed": f"pruned, then {type(error).__name__}: {error}"[:160]}
