@@ -35,7 +35,7 @@ class PrunepassError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
+        place = f"{self.where}: " if str(self.where or "") else ""
         return f"{place}{self.what}" + (f" ({self.advice})" if self.advice else "")
 
 

@@ -69,6 +69,8 @@ class Rule:
         pins: ``(dim, reason)``: may not be cut.
         sizes: attributes that are sizes of dims: a dim, or a tuple of dims and plain numbers.
         work: multiply-accumulates as a sum of products of dim sizes.
+        counted: positions of operands of which only sizes are read, and given as data; where the data stays
+            in the graph the dims counted may not be cut.
     """
 
     operands: tuple[Dims | None, ...]
@@ -78,6 +80,7 @@ class Rule:
     pins: tuple[tuple[Dim, str], ...] = ()
     sizes: Mapping[str, SizeSpec] = field(default_factory=dict)
     work: tuple[tuple[Dim, ...], ...] = ()
+    counted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

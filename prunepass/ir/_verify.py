@@ -31,7 +31,7 @@ def verify_graph(graph: Graph) -> None:
             _require(read is None or read in made, graph, node, f"'{read}' is read before it is made")
         for out in node.outputs:
             _require(out not in made, graph, node, f"'{out}' is made twice")
-            _require(out in graph.values, graph, node, f"'{out}' has no type")
+            _require(out in graph.values, graph, None, f"'{out}', a result of '{node.name}', has no type")
             made.add(out)
         _check_shapes(graph, node)
     for name in graph.outputs:

@@ -23,7 +23,7 @@ class Budget:
 
     @staticmethod
     def parse(text: str | Mapping[str, float]) -> Budget:
-        """Read ``"macs=0.5,params=0.6"``.
+        """Read ``"macs=0.5,params=0.6"``; a colon does as well, where an equals sign has a meaning already.
 
         Raises:
             UsageError: a kind is unknown or a fraction is not in (0, 1].
@@ -52,7 +52,7 @@ class Budget:
 
 
 def _pair(part: str) -> tuple[str, float]:
-    kind, _, number = part.strip().partition("=")
+    kind, _, number = part.strip().replace(":", "=", 1).partition("=")
     try:
         return kind.strip(), float(number)
     except ValueError:

@@ -127,18 +127,14 @@ class _Repair:
         for i in short:
             held = self._lacks.get(str(step.node.inputs[i]))
             owers |= held.owers if held else frozenset()
-        if len(short) > 1 or any(not linear(step, i) for i in short):
+        if len(step.data) > 1 or any(not linear(step, i) for i in short):
             self._fail(_Lack(np.zeros(1), owers), "it is no sum with fixed weights")
             return
         ((position, atoms),) = short.items()
         data = self._missing(step, position, atoms)
         if data is None:
             return
-        operands = tuple(
-            data if i == position else None if i in result_slots(step) else array
-            for i, array in enumerate(step.static)
-        )
-        made = np.asarray(step.op.run(step.call, operands)[0])
+        made = _made(step, position, data)
         axes = _shared_axes(step, position)
         lack = _Lack(made.mean(axis=axes, keepdims=True), owers)
         if not self._absorbed(step, lack, result_slots(step), None):
@@ -240,6 +236,15 @@ def _alone(step: Step, position: int, carrier: int, amount: Array) -> Array | No
 
 def _sum(before: _Lack | None, lack: _Lack) -> _Lack:
     return lack if before is None else _Lack(before.amount + lack.amount, before.owers | lack.owers)
+
+
+def _made(step: Step, position: int, data: Array) -> Array:
+    """What the node's weights make of ``data``, without what it adds whatever the data."""
+    fixed = [None if i in result_slots(step) else array for i, array in enumerate(step.static)]
+    made = step.op.run(step.call, (*fixed[:position], data, *fixed[position + 1 :]))[0]
+    if sum(array is not None for array in fixed) > 1:
+        made = made - step.op.run(step.call, (*fixed[:position], 0 * data, *fixed[position + 1 :]))[0]
+    return np.asarray(made)
 
 
 def _shared_axes(step: Step, position: int) -> tuple[int, ...]:

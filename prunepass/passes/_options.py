@@ -65,16 +65,29 @@ def build(kind: type[T], options: Mapping[str, str]) -> T:
 
 def convert(field: Field[Any], text: str, kind: type) -> Any:
     """The text of one option as the type of its field's default."""
-    default = field.default if field.default is not MISSING else None
+    default = _default(field)
     try:
+        if isinstance(default, Mapping):
+            return {key.strip(): float(number) for key, _, number in _numbered(text)}
         if isinstance(default, bool):
             return _TRUTH[text.lower()]
         if isinstance(default, (int, float)):
             return type(default)(text)
     except (KeyError, ValueError):
-        wanted = type(default).__name__
+        wanted = "list of name:number" if isinstance(default, Mapping) else type(default).__name__
         raise UsageError(f"option {field.name}={text} of '{_label(kind)}' is no {wanted}") from None
     return text
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default if field.default is not MISSING else None
+
+
+def _numbered(text: str) -> Iterator[tuple[str, str, str]]:
+    """``name:number`` pairs; a name may hold colons of its own."""
+    return (part.rpartition(":") for part in text.split(","))
 
 
 def _label(kind: type) -> str:
@@ -86,14 +99,15 @@ def to_text(step: Any) -> str:
     shown = []
     for field in fields(step):
         value = getattr(step, field.name)
-        default = field.default if field.default is not MISSING else None
         if field.name == "options":
-            shown += [f"{key}={item}" for key, item in value.items()]
-        elif value != default and not isinstance(value, Mapping):
+            shown += [f"{key}={_quoted(item)}" for key, item in value.items()]
+        elif value != _default(field):
             shown.append(f"{field.name}={_quoted(value)}")
     return _label(type(step)) + (f"{{{', '.join(shown)}}}" if shown else "")
 
 
 def _quoted(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key}:{number:g}" for key, number in value.items())
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f'"{text}"' if "," in text else text
+    return f'"{text}"' if "," in text or ":" in text else text

@@ -86,7 +86,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Kept indices of every cut atom of ``coupling``.
 
         Raises:
-            UsageError: a group is missing, pinned, or has another size.
+            UsageError: a group is missing, pinned, or has another size, or nothing or what is not there is cut.
         """
         found = {group.name: group for group in coupling.groups}
         kept: dict[Atom, Index] = {}
@@ -96,6 +96,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                 what = "is pinned" if group and group.atom is None else "does not exist with this size"
                 raise UsageError(f"the plan cuts group '{name}', which {what} in this model")
             kept[group.atom] = np.setdiff1d(np.arange(group.size), np.asarray(cut.remove, dtype=np.int64))
+            if len(kept[group.atom]) != group.size - len(cut.remove) or not len(kept[group.atom]):
+                raise UsageError(
+                    f"the plan removes {len(cut.remove)} of the {group.size} channels of group '{name}'",
+                    advice="indices are distinct, below the size, and leave a channel",
+                )
         return kept
 
     def check(self, graph: Graph) -> None:
@@ -109,10 +114,18 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             )
 
     def shifted(self, graph: Graph) -> dict[str, Array]:
-        """Data of every param that the plan repairs, uncut."""
+        """Data of every param that the plan repairs, uncut.
+
+        Raises:
+            UsageError: a param is missing or has another size.
+        """
         changed = {}
         for name, amounts in self.shifts.items():
-            data = graph.params[name].read()
+            data = graph.params[name].read() if name in graph.params else np.zeros(0)
+            if data.size != len(amounts):
+                raise UsageError(
+                    f"the plan shifts '{name}', which does not exist with this size in this model"
+                )
             changed[name] = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
         return changed
 

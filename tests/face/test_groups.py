@@ -50,24 +50,31 @@ def test_a_stage_of_resnet50_is_made_and_read_where_the_paper_says() -> None:
     read = {m.tensor for m in stage.members if m.role == "contracted"}
     assert made == {f"layer1.{at}.weight" for at in ("0.downsample.0", "0.conv3", "1.conv3", "2.conv3")}
     assert read == {
-        f"{at}.weight" for at in ("layer1.1.conv1", "layer1.2.conv1", "layer2.0.conv1", "layer2.0.downsample.0")
+        f"{at}.weight"
+        for at in ("layer1.1.conv1", "layer1.2.conv1", "layer2.0.conv1", "layer2.0.downsample.0")
     }
 
 
-@pytest.mark.parametrize(("name", "count"), [("cifar_resnet50", 37), ("cifar_resnet101", 71), ("cifar_mobilenet_v2", 26)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("cifar_resnet50", 37), ("cifar_resnet101", 71), ("cifar_mobilenet_v2", 26)]
+)
 def test_cifar_networks_have_the_groups_of_the_release(name: str, count: int) -> None:
     model, inputs = ZOO[name]()
     assert sum(_groups(model, inputs).values()) == count
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121", "convnext_tiny", "vit_b_16", "swin_t"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v2", "densenet121", "convnext_tiny", "vit_b_16", "swin_t"]
+)
 def test_torchvision_networks_have_the_same_groups_through_onnx(name: str) -> None:
     options = {"image_size": 64} if name.startswith("vit") else {}
     model, inputs = models.get_model(name, weights=None, **options).eval(), torch.randn(1, 3, 64, 64)
     assert _groups(_through_onnx(model, inputs)) == _groups(model, inputs)
 
 
-@pytest.mark.parametrize("name", ["cifar_mobilenet_v2", "unet", "yolo_c2f", "squeeze_excite", "gpt", "channel_shuffle"])
+@pytest.mark.parametrize(
+    "name", ["cifar_mobilenet_v2", "unet", "yolo_c2f", "squeeze_excite", "gpt", "channel_shuffle"]
+)
 def test_other_networks_have_the_same_groups_through_onnx(name: str) -> None:
     model, inputs = ZOO[name]()
     assert _groups(_through_onnx(model, inputs)) == _groups(model, inputs)
@@ -90,7 +97,9 @@ def _kill_every_second(model: Any, inputs: Any) -> None:
                     state[member.tensor].index_fill_(member.axis, torch.from_numpy(index), 0.0)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "shufflenet_v2_x1_0"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "shufflenet_v2_x1_0"]
+)
 def test_dead_channels_go_first_and_their_loss_moves_nothing(name: str) -> None:
     torch.manual_seed(0)
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}

@@ -58,7 +58,7 @@ def test_an_error_reads_place_fault_advice(where: Origin | str | None, advice: s
 
 
 def test_a_place_that_is_not_known_is_left_out() -> None:
-    assert str(ModelError("it is wrong", where=Origin())) in ("it is wrong", ": it is wrong")
+    assert str(ModelError("it is wrong", where=Origin())) == "it is wrong"
 
 
 @pytest.mark.parametrize(

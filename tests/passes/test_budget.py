@@ -16,6 +16,7 @@ WHOLE = Cost(macs=1000, params=100, size=400, channels=10)
         ("macs=0.5", {"macs": 0.5}),
         (" macs = 0.5 , params=0.6 ", {"macs": 0.5, "params": 0.6}),
         ("size=1", {"size": 1.0}),
+        ("macs:0.5,params:0.6", {"macs": 0.5, "params": 0.6}),
         ("channels=5e-1", {"channels": 0.5}),
         ({"macs": 0.25}, {"macs": 0.25}),
     ],

@@ -205,6 +205,16 @@ def test_a_param_that_two_layers_share_changes_only_where_both_need_the_same() -
     assert "shared" in result.unrepaired["b0"]
 
 
+def test_a_param_that_a_layer_shares_with_one_that_lost_nothing_stays() -> None:
+    net, x = one_reader()
+    bias = net.weight(2, name="shared")
+    lost = net.add("conv", x, net.weight(2, 8, 1, 1), bias, node="b")
+    graph = net.graph(lost, net.add("conv", "x0", net.weight(2, 3, 1, 1), bias, node="c"))
+    result = repaired(graph)
+    assert not result.plan.shifts
+    assert "shared" in result.unrepaired["b"]
+
+
 def test_a_constant_that_the_capture_made_up_is_left_alone() -> None:
     net, x = one_reader()
     graph = net.graph(
@@ -260,3 +270,15 @@ def test_any_network_can_be_repaired_as_far_as_it_says_and_the_law_holds(network
     assert set(result.unknown) <= {group.name for group in coupling.prunable}
     assert set(result.repaired) == set(result.plan.shifts) <= set(graph.params)
     prove(graph, cut(graph, result.plan), result.plan, inputs_for(graph), tolerance=1e-9)
+
+
+def test_a_product_of_two_values_has_no_fixed_weights() -> None:
+    net = Builder(seed=1)
+    x = net.add(
+        "reshape", net.batch_norm(net.conv(net.input(2, 3, 1, 1), 8, path="a"), path="bn"), shape=(2, 8)
+    )
+    other = net.linear(net.input(2, 5), 8, path="other")
+    graph = net.graph(net.add("matmul", x, net.add("permute", other, order=(1, 0)), path="product"))
+    result = repaired(graph)
+    assert "fixed weights" in result.unrepaired["product"]
+    assert not result.plan.shifts

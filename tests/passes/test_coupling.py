@@ -207,9 +207,6 @@ def test_an_operator_without_a_declaration_pins_what_it_touches() -> None:
     assert [pin.reason for pin in group.pins] == ["operator 'custom::swirl' has no declaration"]
 
 
-@pytest.mark.xfail(
-    reason="the declarations of shape and size read no dim, though their numbers count it", strict=True
-)
 @pytest.mark.parametrize("op", ["shape", "size"])
 def test_a_size_that_is_read_as_data_is_pinned(op: str) -> None:
     net = Builder()

@@ -118,6 +118,11 @@ def test_a_batch_whose_samples_meet_stays() -> None:
     gram = net.add("matmul", x, net.add("permute", x, order=(1, 0)))
     coupling = couple(net.graph(net.linear(gram, 2)))
     assert one_sample(coupling) is coupling
+    summed = Builder()
+    x = summed.linear(summed.input(4, 3), 5)
+    x = summed.add("subtract", x, summed.add("sum", x, axes=(0,), keepdims=True))
+    coupling = couple(summed.graph(summed.linear(x, 2)))
+    assert one_sample(coupling) is coupling
     tied = Builder()
     y = tied.linear(tied.add("add", tied.input(4, 3), tied.weight(4, 3)), 5)
     coupling = couple(tied.graph(tied.linear(y, 2)))

@@ -21,6 +21,7 @@ class Shrink:
     count: int = 1
     share: float = 0.5
     loud: bool = False
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def test_options_take_the_type_of_their_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"count": "1.5"}, {"count": "many"}, {"share": "half"}, {"loud": "maybe"}]
+    "options",
+    [{"ratios": "a=half"}, {"count": "1.5"}, {"count": "many"}, {"share": "half"}, {"loud": "maybe"}],
 )
 def test_an_option_of_the_wrong_type_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="of 'shrink' is no"):
@@ -58,7 +60,7 @@ def test_an_option_of_the_wrong_type_is_refused(options: dict[str, str]) -> None
 
 
 def test_an_unknown_option_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no option speed \(it has word, count, share, loud\)"):
+    with pytest.raises(UsageError, match=r"no option speed \(it has word, count, share, loud, ratios\)"):
         build(Shrink, {"speed": "1"})
 
 
@@ -72,6 +74,8 @@ def test_unknown_options_go_to_the_field_options_where_there_is_one() -> None:
         (Shrink(), "shrink"),
         (Shrink(count=2, loud=True), "shrink{count=2, loud=true}"),
         (Shrink(word="a, b"), 'shrink{word="a, b"}'),
+        (Shrink(ratios={"a:0": 0.5, "b.*": 0.25}), 'shrink{ratios="a:0:0.5, b.*:0.25"}'),
+        (Open("dfpc", {"power": "2, 3"}), 'open{metric=dfpc, power="2, 3"}'),
         (Open("dfpc", {"power": "2"}), "open{metric=dfpc, power=2}"),
     ],
 )

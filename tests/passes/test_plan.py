@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Tie, UsageError
-from prunepass.passes import Plan, couple, fingerprint, plan_for, with_constraints, write_text
+from prunepass.passes import Cut, Plan, couple, fingerprint, plan_for, with_constraints, write_text
 from tests.graphs import chain, residual
 
 
@@ -77,6 +77,19 @@ def test_the_fingerprint_is_of_names_shapes_types_and_operators_alone() -> None:
         assert fingerprint(replace(graph, **other)) != fingerprint(graph)
     other_data = replace(weight, source=lambda: np.zeros(weight.shape, np.float32))
     assert fingerprint(replace(graph, params={**graph.params, "a.weight": other_data})) == fingerprint(graph)
+
+
+@pytest.mark.parametrize("remove", [tuple(range(8)), (8,), (-1,), (1, 1)])
+def test_a_plan_must_leave_a_channel_and_name_those_that_are_there(remove: tuple[int, ...]) -> None:
+    plan = Plan(fingerprint="", cuts={"a": Cut(8, remove)})
+    with pytest.raises(UsageError, match=f"removes {len(remove)} of the 8 channels of group 'a'"):
+        plan.kept(couple(chain(8)))
+
+
+@pytest.mark.parametrize("shifts", [{"c.bias": (1.0,)}, {"a.bias": (1.0, 2.0)}])
+def test_a_plan_must_shift_params_that_are_there(shifts: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(UsageError, match="which does not exist with this size"):
+        Plan(fingerprint="", cuts={}, shifts=shifts).shifted(chain(8))
 
 
 def test_a_plan_brings_its_own_pins_and_ties_along() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import fx
@@ -36,15 +37,25 @@ def check_module(module: fx.GraphModule, before: Graph, after: Graph) -> None:
 
 
 def _mismatch(found: Difference, module: fx.GraphModule, before: Graph, after: Graph) -> ReplayMismatch:
-    node = next((node for node in before.nodes if node.name == found.node.name), found.node)
-    frame = _frame(module, node)
-    place = place_of(before, after, node, frame) if node in before.nodes else None
+    node = _counterpart(found.node, before)
+    frame = _frame(module, node or found.node)
+    place = place_of(before, after, node, frame) if node else None
     return ReplayMismatch(
         f"{found.what}{_explained(found, before, after, frame)}",
-        node=node.name,
-        where=node.origin,
+        node=node.name if node else "",
+        where=found.node.origin,
         remedies=remedies(place, found) if place else (),
     )
+
+
+def _counterpart(node: Node, before: Graph) -> Node | None:
+    """The captured node of that name; else one of its line or module, for code may branch on sizes."""
+    tests: tuple[Callable[[Node], bool], ...] = (
+        lambda other: other.name == node.name and other.op == node.op,
+        lambda other: bool(node.origin.line) and other.origin.line == node.origin.line,
+        lambda other: bool(node.origin.path) and other.origin.path == node.origin.path,
+    )
+    return next((other for test in tests for other in before.nodes if test(other)), None)
 
 
 def _frame(module: fx.GraphModule, node: Node) -> Frame | None:
@@ -81,6 +92,9 @@ def _failure(error: PrunepassError, before: Graph, after: Graph) -> ReplayMismat
             there = [node for node in nodes if node.origin.path == path] or nodes
             node = max(there, key=lambda node: _suspicion(before, after, node, frame))
             place = place_of(before, after, node, frame)
+            if place.literals:
+                name, index = place.literals[0]
+                what += f"; size {row_of(node.attrs[name])[index]} is a literal at {frame}"
             return ReplayMismatch(what, node=node.name, where=node.origin, remedies=remedies(place))
     return ReplayMismatch(what, where=error.where)
 

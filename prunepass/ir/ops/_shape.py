@@ -1,7 +1,7 @@
 """Shapes as data, and tensors that count positions.
 
-Rule: of a tensor whose shape is asked for nothing is read. What counts positions is pinned, for the numbers
-in it would have to change with a cut.
+Rule: what is counted is pinned, for the numbers would have to change with a cut. A host that folds shape
+arithmetic never shows these operators; where they remain their results are data.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .._moves import CREATED, stay, stays
 from .._op import Aten, Call, Onnx, Op, Rule
 from .._plain import axis_of
 from .._spelling import converted, dtype_name, number, numpy_dtype, required, shape_of
+
+_COUNTED = "its size is read as data"
 
 
 def _range_rule(call: Call) -> Rule:
@@ -60,7 +62,10 @@ def _one_hot_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
 
 
 def _shape_rule(call: Call) -> Rule:
-    return Rule((None,), ((Fixed(call.attrs["end"] - call.attrs["start"]),),))
+    shape, start, end = call.shape(0), call.attrs["start"], call.attrs["end"]
+    counted = stay(shape[start:end], _COUNTED, call)
+    dims = (*atoms(shape[:start]), *counted, *atoms(shape[end:]))
+    return Rule((dims,), ((Fixed(end - start),),), counted=(0,))
 
 
 def _shape(call: Call, x: Array) -> Array:
@@ -68,7 +73,7 @@ def _shape(call: Call, x: Array) -> Array:
 
 
 def _size_rule(call: Call) -> Rule:
-    return Rule((None,), ((),))
+    return Rule((stay(call.shape(0), _COUNTED, call),), ((),), counted=(0,))
 
 
 def _size(call: Call, x: Array) -> Array:

@@ -112,9 +112,9 @@ class Branching(nn.Module):
 class Cache(nn.Module):
     """Writes a buffer."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 4) -> None:
         super().__init__()
-        self.linear = nn.Linear(4, 6)
+        self.linear = nn.Linear(width, 6)
         self.register_buffer("seen", torch.zeros(2, 6))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -126,9 +126,9 @@ class Cache(nn.Module):
 class Undeclared(nn.Module):
     """An operator that no declaration covers, between two layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 4) -> None:
         super().__init__()
-        self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+        self.a, self.b = nn.Linear(width, 6), nn.Linear(6, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.b(torch.special.bessel_j0(self.a(x)))
@@ -137,9 +137,9 @@ class Undeclared(nn.Module):
 class Choice(nn.Module):
     """A branch that is part of the graph."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 4) -> None:
         super().__init__()
-        self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+        self.a, self.b = nn.Linear(width, 6), nn.Linear(6, 2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.a(x)

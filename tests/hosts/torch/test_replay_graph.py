@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from prunepass.hosts.torch import capture, export, replay_graph, run
 from prunepass.ir import evaluate
-from tests.hosts.torch.nets import Heads, Literal, Outputs, Shared, TwoConvs
+from tests.hosts.torch.nets import Cache, Choice, Heads, Literal, Outputs, Shared, TwoConvs, Undeclared
 from tests.hosts.torch.trials import assert_computes, count, cut_graph, double, random_cut
 
 
@@ -127,6 +127,25 @@ def test_a_dynamic_batch_stays_dynamic() -> None:
         small(wide)[:3], torch.from_numpy(evaluate(after, {"x": x.numpy()})[after.outputs[0]])
     )
     assert small(wide).shape == (5, 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        (nn.Sequential(nn.Linear(4, 8), Cache(8), nn.Linear(6, 2)), torch.randn(2, 4)),
+        (nn.Sequential(nn.Linear(4, 8), Choice(8), nn.Linear(2, 3)), torch.randn(2, 4)),
+        (nn.Sequential(nn.Linear(4, 8), Undeclared(8), nn.Linear(2, 3)), torch.randn(2, 4)),
+    ],
+    ids=["write", "branch", "undeclared"],
+)
+def test_what_is_foreign_stays_and_the_rest_is_cut(model: nn.Module, inputs: torch.Tensor) -> None:
+    model, inputs = double((model, inputs))
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    module = export(model, inputs)
+    small, after = cut_graph(model, inputs)
+    assert count(small) < count(model)
+    assert_computes(small, inputs, after, module)
+    model.load_state_dict(state)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.utils import _pytree as pytree
 
 from prunepass.hosts.torch import (
@@ -41,9 +41,11 @@ def random_cut(graph: Graph, seed: int = 0, share: float = 0.5) -> Graph:
     return cut(graph, plan_for(coupling, remove))
 
 
-def cut_module(model: nn.Module, inputs: Any, seed: int = 0) -> tuple[nn.Module, Graph, int]:
+def cut_module(
+    model: nn.Module, inputs: Any, seed: int = 0, module: fx.GraphModule | None = None
+) -> tuple[nn.Module, Graph, int]:
     """Plan, replay, constrain, until the module agrees; the module, its cut graph and the number of plans."""
-    graph = capture(export(model, inputs), form="module")
+    graph = capture(export(model, inputs) if module is None else module, form="module")
     for attempt in range(1, ATTEMPTS + 1):
         after = random_cut(graph, seed)
         try:
@@ -56,9 +58,11 @@ def cut_module(model: nn.Module, inputs: Any, seed: int = 0) -> tuple[nn.Module,
     raise AssertionError(f"no plan fits after {ATTEMPTS} attempts")
 
 
-def cut_graph(model: nn.Module, inputs: Any, seed: int = 0) -> tuple[nn.Module, Graph]:
+def cut_graph(
+    model: nn.Module, inputs: Any, seed: int = 0, module: fx.GraphModule | None = None
+) -> tuple[nn.Module, Graph]:
     """The cut model as a graph module."""
-    module = export(model, inputs)
+    module = export(model, inputs) if module is None else module
     before = capture(module)
     after = random_cut(before, seed)
     return replay_graph(module, before, after), after

@@ -69,7 +69,11 @@ def test_the_number_of_classes_must_be_known() -> None:
 )
 def test_onnx_shape(attrs: dict[str, int]) -> None:
     probe = probe_onnx("Shape", 15, [data(2, 3, 4, 5)], attrs)
-    assert probe.rule.operands == (None,)
+    (dims,) = probe.rule.operands
+    assert dims is not None
+    counted = range(4)[attrs.get("start", 0) : attrs.get("end", 4)]
+    assert [axis for axis, dim in enumerate(dims) if isinstance(dim, Fixed)] == list(counted)
+    assert probe.rule.counted == (0,)
     assert probe.op.run(probe.call, probe.arrays)[0].dtype == np.int64
 
 

@@ -206,3 +206,16 @@ def test_scores_are_those_of_one_sample_whatever_the_batch() -> None:
         found.append(scores.get("dfpc")()(couple(graph)))
     for name, want in found[0].items():
         np.testing.assert_array_equal(found[1][name], want)
+
+
+def test_a_product_of_two_values_is_one_consumer() -> None:
+    """Queries times keys: the sum of products counts once, not once for each side."""
+    net = Builder()
+    x = net.input(1, 5, 3)
+    query, key = (net.linear(x, 4, path=name) for name in ("query", "key"))
+    product_of = net.add("matmul", query, net.add("permute", key, order=(0, 2, 1)))
+    (found,) = scores.get("dfpc")()(couple(net.graph(product_of))).values()
+    rows = [
+        np.abs(net.params[f"{name}.weight"].read().astype(float)).sum(axis=1) for name in ("query", "key")
+    ]
+    np.testing.assert_allclose(found, 25 * rows[0] * rows[1])

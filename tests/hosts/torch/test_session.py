@@ -1,0 +1,67 @@
+"""One torch model open for work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import fx, nn
+
+from prunepass.hosts import open_model
+from prunepass.hosts.torch import open_session
+from prunepass.ir import UsageError
+from tests.hosts.torch.nets import Literal, Outputs, TwoConvs
+from tests.hosts.torch.trials import random_cut
+
+X = torch.randn(2, 4)
+
+
+def test_outputs_come_in_the_order_of_the_graph_each_once() -> None:
+    model = Outputs()
+    session = open_session(model, X)
+    feeds = session.feeds()
+    assert feeds is not None
+    made = session.run(model, feeds)
+    assert [array.shape for array in made] == [
+        session.graph.tensor(name).shape for name in session.graph.outputs
+    ]
+    np.testing.assert_array_equal(made[1], feeds["x"])
+
+
+def test_run_takes_other_arrays_than_the_example() -> None:
+    session = open_session(Outputs(), X)
+    np.testing.assert_array_equal(session.run(Outputs(), {"x": np.zeros((2, 4))})[1], np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("form", ["module", "graph"])
+def test_replay_gives_the_form_that_was_asked_for(form: str) -> None:
+    model = TwoConvs().eval()
+    session = open_model(model, torch.randn(1, 3, 5, 5), form=form)
+    small = session.replay(session.graph, random_cut(session.graph), inplace=False)
+    assert isinstance(small, TwoConvs if form == "module" else fx.GraphModule)
+    assert session.form == form
+
+
+def test_a_mismatch_leads_to_a_graph_that_avoids_it() -> None:
+    session = open_model(Literal(), torch.randn(3, 6))
+    with pytest.raises(Exception, match="literal") as caught:
+        session.replay(session.graph, random_cut(session.graph), inplace=False)
+    constrained = session.constrain(session.graph, caught.value)
+    assert constrained.pins
+    session.replay(constrained, random_cut(constrained), inplace=False)
+
+
+def test_an_exported_program_brings_its_inputs_and_becomes_a_graph() -> None:
+    program = torch.export.export(TwoConvs().eval(), (torch.randn(1, 3, 5, 5),))
+    session = open_model(program)
+    assert session.form == "graph"
+    feeds = session.feeds()
+    assert feeds is not None
+    small = session.replay(session.graph, random_cut(session.graph), inplace=False)
+    assert isinstance(small, nn.Module)
+    assert session.run(small, feeds)[0].shape == (1, 4, 5, 5)
+
+
+def test_a_module_without_inputs_is_refused() -> None:
+    with pytest.raises(UsageError, match="example inputs"):
+        open_model(TwoConvs())
