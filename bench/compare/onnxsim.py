@@ -142,7 +142,7 @@ def _write(model: Any, path: Path) -> None:
 
 
 def with_dead_channels(path: Path, folder: Path) -> tuple[Path, list[str]]:
-    """A copy of the file in which every second channel of every group is dead, and the params to keep.
+    """A copy of the file in which the second half of every group is dead, and the params to keep.
 
     To keep are those of groups that statistics are taken of: they stay alive.
     """
@@ -159,7 +159,7 @@ def with_dead_channels(path: Path, folder: Path) -> tuple[Path, list[str]]:
         elif group.atom is not None:
             for member in makers:
                 places = positions(coupling.dims[member.tensor][member.axis])[group.atom]
-                _silence(weights[member.tensor], member.axis, places)
+                _silence(weights[member.tensor], member.axis, places, group.size // 2)
     for name, data in weights.items():
         model.graph.initializers[name].const_value = onnx_ir.tensor(data, name=name)
     dead = folder / "dead.onnx"
@@ -167,8 +167,10 @@ def with_dead_channels(path: Path, folder: Path) -> tuple[Path, list[str]]:
     return dead, list(keep)
 
 
-def _silence(data: np.ndarray[Any, Any], axis: int, places: list[tuple[Index, Index]]) -> None:
-    """Zero the entries along ``axis`` that belong to every second channel."""
+def _silence(
+    data: np.ndarray[Any, Any], axis: int, places: list[tuple[Index, Index]], alive: int
+) -> None:
+    """Zero the entries along ``axis`` that belong to channels from ``alive`` on."""
     rows = np.moveaxis(data, axis, 0)
     for entry, channel in places:
-        rows[entry[channel % 2 == 1]] = 0
+        rows[entry[channel >= alive]] = 0

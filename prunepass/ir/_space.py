@@ -15,7 +15,6 @@ from ._errors import InternalError
 from ._origin import Pin
 
 _UNFIT = Pin("two groupings of one dim have no common factor")
-_SINGLE_ROW = Pin("a slice cuts through the middle of a row")
 _BLOCKS = Pin("the number of repeated blocks is given")
 
 
@@ -160,10 +159,9 @@ class Space:
         if not rest:
             first, second = self.split(outer, rows)
             return prod(first, inner), prod(second, inner)
-        # The row that is cut through must stay, whole rows on either side are free.
+        # The row that is cut through becomes a single entry, which stays; whole rows on either side are free.
         above, below = self.split(outer, rows)
-        row, below = self.split(below, 1)
-        self.pin(row, _SINGLE_ROW)
+        _, below = self.split(below, 1)
         first, second = self.split(inner, rest)
         return total(prod(above, inner), first), total(second, prod(below, inner))
 

@@ -25,7 +25,7 @@ _Wanted = dict[Size, list[Entry]]
 def own_updates(model: nn.Module, facts: Facts) -> tuple[list[Update], list[Update]]:
     """Attributes of modules outside torch.nn's table that follow the sizes of their operations.
 
-    A number that stands in the call as ``self.name`` (or a multiple of it) names its attribute; otherwise
+    A number that stands in the call as ``self.name`` (or in proportion to it) names its attribute; otherwise
     every attribute that equals the old size follows, when all changed operations of the module agree on one
     new size. What the module itself does not keep is looked for in the modules around it.
 
@@ -139,16 +139,17 @@ class _Wish:
         return settled
 
     def _scaled(self, name: str, old: int, new: int) -> int | None:
-        """What the attribute called ``name`` becomes when ``old``, a multiple of it, becomes ``new``.
+        """What the attribute called ``name`` becomes when ``old``, a multiple or part of it, becomes ``new``.
 
-        A multiple that stays says nothing: it may belong to another call of the same line.
+        One that stays says nothing unless it is the attribute itself: it may be of another call of the line.
         """
         value = self.attributes.get(name)
         if value == old:
             return new
-        if not isinstance(value, int) or not value or old % value or new % (old // value) or old == new:
+        if not isinstance(value, int) or old in (0, new) or (value % old and old % max(value, 1)):
             return None
-        return new // (old // value)
+        scaled, rest = divmod(value * new, old)
+        return None if rest else scaled
 
     def updates(self, contradictions: list[_Contradiction] | None) -> Iterator[Update]:
         """The attributes that change; those that cannot stay, and are noted where anyone wants to know."""

@@ -14,7 +14,7 @@ from torch import nn
 
 Row = tuple[int, ...]
 Item = str | int | None
-"""One argument of a call: the attribute of ``self`` that it is (or a multiple of), the number that is written
+"""One argument of a call: the attribute of ``self`` that it is in proportion to, the number that is written
 there, "" where it is computed from something else, None where that cannot be told."""
 
 _COMPUTED = ""
@@ -68,7 +68,18 @@ def attributes_at(kind: type, line: str, sizes: Row) -> tuple[str | None, ...]:
             row = _agreed(tree, int(number), sizes)
             if any(item is not None for item in row):
                 return tuple(_COMPUTED if isinstance(item, int) else item for item in row)
+            if len(sizes) > 1 and len(set(sizes)) == 1:
+                return (_only_name(tree, int(number)),) * len(sizes)
     return (None,) * len(sizes)
+
+
+def _only_name(tree: ast.AST, line: int) -> str | None:
+    """The one attribute that calls of a line are given: ``split(x, self.size)`` makes many equal parts of it."""
+    known = _locals(_function_at(tree, line))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _spans(node, line)]
+    items = {_item(item, known) for call in calls for item in call.args}
+    names = [item for item in items if isinstance(item, str) and item != _COMPUTED]
+    return names[0] if len(names) == 1 else None
 
 
 def numbers_at(file: str, line: int, sizes: Row) -> tuple[bool, ...]:
@@ -159,9 +170,11 @@ def _item(item: ast.expr, known: Mapping[str, Item]) -> Item:
     if isinstance(item, ast.Name):
         return known.get(item.id)
     if isinstance(item, ast.BinOp):
-        names = {side for side in (_item(item.left, known), _item(item.right, known)) if side != _COMPUTED}
-        names = {side for side in names if not isinstance(side, int)}
-        return names.pop() if isinstance(item.op, ast.Mult) and len(names) == 1 else _COMPUTED
+        left, right = _item(item.left, known), _item(item.right, known)
+        names = {side for side in (left, right) if side != _COMPUTED and not isinstance(side, int)}
+        if isinstance(item.op, ast.Mult) and len(names) == 1:
+            return names.pop()
+        return left if isinstance(item.op, ast.FloorDiv) and isinstance(left, str) else _COMPUTED
     if isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self":
         return item.attr
     of_tensors = any(isinstance(part, ast.Attribute) and part.attr in _OF_TENSORS for part in ast.walk(item))

@@ -185,10 +185,11 @@ def _further(step: Attend, kind: str, stage: int) -> Array:
 
 def _magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
     """Weights sum to 1 and nothing says where they lie: the mean of the values over positions."""
-    step = _attend(call, mags).repeated()
+    plain = _attend(call, mags)
+    step = plain.repeated()
     mean = step.value.mean(axis=-2, keepdims=True)
     mean = np.broadcast_to(mean, (*mean.shape[:-2], step.query.shape[-2], mean.shape[-1]))
-    kinds = {"present_key": step.key, "present_value": step.value}
+    kinds = {"present_key": plain.key, "present_value": plain.value}
     named = zip(call.attrs.get("extra", ()), call.results[1:], strict=False)
     extra = (kinds[kind] if kind in kinds else np.ones(shape) for kind, shape in named)
     return (merge_heads(mean) if _merged(call) else np.broadcast_to(mean, call.results[0]), *extra)

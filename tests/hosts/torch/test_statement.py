@@ -34,6 +34,9 @@ class Talkative(nn.Module):
     def unclear(self, x: torch.Tensor, count: int) -> torch.Tensor:
         return x.view(2, 5, count, len(self.row))
 
+    def parts(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack(torch.split(x, self.dim // self.heads, 1))
+
     def disagreeing(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(2, 5, self.heads, self.dim) + x.view(2, 5, self.dim, self.heads)
 
@@ -54,6 +57,7 @@ def line_of(method: Callable[..., object]) -> str:
         (Talkative.starred, (2, 5, 4, 8), (None, None, "heads", "")),
         (Talkative.unclear, (2, 5, 4, 2), ("", "", None, None)),
         (Talkative.disagreeing, (2, 5, 4, 8), (None,) * 4),
+        (Talkative.parts, (2, 2, 2), ("dim",) * 3),
         (Talkative.named, (2, 5, 4), (None,) * 3),
     ],
 )
