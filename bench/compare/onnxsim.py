@@ -167,9 +167,7 @@ def with_dead_channels(path: Path, folder: Path) -> tuple[Path, list[str]]:
     return dead, list(keep)
 
 
-def _silence(
-    data: np.ndarray[Any, Any], axis: int, places: list[tuple[Index, Index]], alive: int
-) -> None:
+def _silence(data: np.ndarray[Any, Any], axis: int, places: list[tuple[Index, Index]], alive: int) -> None:
     """Zero the entries along ``axis`` that belong to channels from ``alive`` on."""
     rows = np.moveaxis(data, axis, 0)
     for entry, channel in places:

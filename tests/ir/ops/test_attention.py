@@ -115,6 +115,15 @@ def test_onnx_attention_with_a_cache(causal: int) -> None:
     probe_onnx("Attention", 23, [*merged, *past], heads, outputs=3)
 
 
+def test_the_magnitude_of_a_grouped_cache_has_the_shape_of_the_cache() -> None:
+    inputs = [Q, K[:, :2], V[:, :2], None, data(2, 2, 3, 3, seed=5), data(2, 2, 3, 2, seed=6)]
+    probe = probe_onnx("Attention", 23, inputs, outputs=3)
+    bounds = probe.op.flow.magnitude(
+        probe.op, probe.call, tuple(None if array is None else np.abs(array) for array in probe.arrays)
+    )
+    assert [bound.shape for bound in bounds] == list(probe.call.results)
+
+
 def _present(probe: Probe, new: int) -> Any:
     """The part of the magnitude that the new values make, those of the cache aside."""
     queries, total = 5, 9
