@@ -10,7 +10,7 @@ import prunepass as pp
 from prunepass.hosts.onnx import load, save
 from prunepass.measure import compare
 
-from ._onnx_files import exported
+from ._onnx import network_onnx
 from ._table import Options, Row, Table
 
 _NETS = ("mobilenet_v2", "efficientnet_b0", "resnet50")
@@ -37,7 +37,7 @@ def run(options: Options) -> Table:
 
 
 def _rows(net: str, grains: tuple[int, ...], folder: Path) -> Iterator[Row]:
-    original = exported(net, folder)
+    original = network_onnx(net, folder)
     files, kept = [original], [1.0]
     chosen = [(mode, grain) for mode in _MODES for grain in grains]
     for mode, grain in chosen:
