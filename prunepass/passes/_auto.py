@@ -4,9 +4,10 @@ What is measured is the relative change of the outputs on inputs that no data se
 overlapping discs (dead leaves, the classical model of natural images) where an input looks like an image,
 normal noise elsewhere. Both networks run in the reference interpreter in float32.
 
-A few synthetic inputs are a noisy judge, and the first candidate is the only score that models what the
-repair of the means leaves wrong: another one replaces it only where it changes the outputs less than half
-as much.
+A few synthetic inputs are a noisy judge (on a page classifier another score changed their outputs 2.3 times
+less and lost 20 points more on labelled pages), and the first candidate is the only score that models what
+the repair of the means leaves wrong: another one replaces it only where it changes the outputs four times
+less.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ AUTO = "auto"
 CANDIDATES = ("variance", "dfpc", "l2", "bn_scale")
 _LEAVES = 200
 _INPUTS = 3
-_CLEARLY = 0.5
+_CLEARLY = 0.25
 
 Scores = Mapping[str, Array]
 
