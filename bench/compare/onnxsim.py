@@ -11,6 +11,7 @@ import numpy as np
 
 import prunepass as pp
 from prunepass.ir import Index, positions
+from prunepass.passes._standard import Cut, Score, Select
 
 from ._clock import rounded
 from ._onnx import agrees, difference, network_onnx, outputs
@@ -93,9 +94,10 @@ def through_onnx(name: str) -> dict[str, Any]:
         start = process_time()
         result = pp.prune(path, **_BUDGET)
         seconds = process_time() - start
-        dead, keep = with_dead_channels(path, Path(folder))
+        dead, ratios = with_dead_channels(path, Path(folder))
         pruned = Path(folder) / "pruned.onnx"
-        _write(pp.prune(dead, keep=keep, **_BUDGET).model, pruned)
+        select = Select(budget="channels=1", ratios=ratios)
+        _write(pp.prune(dead, pipeline=[Score("l2"), select, Cut()]).model, pruned)
         error = difference(outputs(pruned, feeds()), outputs(dead, feeds()))
     return {**_cost(result), "seconds": seconds, "dead": error}
 
@@ -149,31 +151,28 @@ def _write(model: Any, path: Path) -> None:
     onnx_ir.save(model, path)
 
 
-def with_dead_channels(path: Path, folder: Path) -> tuple[Path, list[str]]:
-    """A copy of the file in which the second half of every group is dead, and the params to keep.
+def with_dead_channels(path: Path, folder: Path) -> tuple[Path, dict[str, float]]:
+    """A copy of the file in which the second half of every group is dead, and what to keep of each group.
 
-    To keep are those of groups that statistics are taken of or that an index table makes: they stay alive.
+    Groups that statistics are taken of or that an index table makes stay alive and whole.
     """
     import onnx_ir
 
     model = onnx_ir.load(path)
     weights = {name: value.const_value.numpy().copy() for name, value in model.graph.initializers.items()}
-    keep: dict[str, None] = {}
-    coupling = pp.analyze(pp.capture(path)).coupling
-    for group in coupling.groups:
-        held = [member for member in group.members if member.tensor in weights]
-        makers = [member for member in held if member.role != "contracted"]
-        if group.inexact or any(weights[member.tensor].dtype.kind != "f" for member in makers):
-            keep.update(dict.fromkeys(member.tensor for member in held))
-        elif group.atom is not None:
-            for member in makers:
-                places = positions(coupling.dims[member.tensor][member.axis])[group.atom]
-                _silence(weights[member.tensor], member.axis, places, group.size // 2)
+    coupling, ratios = pp.analyze(pp.capture(path)).coupling, dict[str, float]()
+    for group in coupling.prunable:
+        makers = [m for m in group.members if m.tensor in weights and m.role != "contracted"]
+        whole = group.inexact or any(weights[member.tensor].dtype.kind != "f" for member in makers)
+        ratios[group.name] = 1.0 if whole else 0.5
+        for member in () if whole or group.atom is None else makers:
+            places = positions(coupling.dims[member.tensor][member.axis])[group.atom]
+            _silence(weights[member.tensor], member.axis, places, group.size // 2)
     for name, data in weights.items():
         model.graph.initializers[name].const_value = onnx_ir.tensor(data, name=name)
     dead = folder / "dead.onnx"
     onnx_ir.save(model, dead)
-    return dead, list(keep)
+    return dead, ratios
 
 
 def _silence(data: np.ndarray[Any, Any], axis: int, places: list[tuple[Index, Index]], alive: int) -> None:

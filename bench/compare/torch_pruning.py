@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from prunepass.hosts import open_model
-from prunepass.ir import UnsupportedError
-from prunepass.passes import Policy, couple, cut, graph_cost
+from prunepass.passes import Policy, graph_cost
 from prunepass.passes.scores import L2
 
 from ._clock import Stopwatch, medians, rounded
+from ._stages import plan_and_cut
 from ._table import Options, Row, Table
 from ._vision import image, network
 from ._worker import isolated
@@ -91,28 +91,13 @@ def ours(name: str) -> dict[str, Any]:
     model, inputs, watch = network(name), image(), Stopwatch()
     with watch.stage("capture"):
         session = open_model(model, inputs)
-    graph, attempts = session.graph, 0
     checked = _timed_check(watch)
-    while True:
-        attempts += 1
-        with watch.stage("plan"):
-            coupling = couple(graph)
-            plan = Policy("channels=0.5", mode="uniform").plan(coupling, L2()(coupling))
-        try:
-            with watch.stage("cut"):
-                small = cut(graph, plan)
-                pruned = session.replay(graph, small, inplace=False)
-            break
-        except UnsupportedError as mismatch:
-            learnt = session.constrain(graph, mismatch)
-            if learnt is graph:
-                raise
-            graph = learnt
+    made = plan_and_cut(session, Policy("channels=0.5", mode="uniform"), L2(), watch)
     seconds = {**watch.seconds, "cut": watch.seconds["cut"] - checked()}
     with torch.no_grad():
-        pruned(inputs)
-    left = graph_cost(small).macs / graph_cost(session.graph).macs
-    return {**seconds, "check": checked(), "seconds": True, "macs": left, "plans": attempts}
+        made.pruned(inputs)
+    left = graph_cost(made.small).macs / graph_cost(session.graph).macs
+    return {**seconds, "check": checked(), "seconds": True, "macs": left, "plans": made.plans}
 
 
 def _timed_check(watch: Stopwatch) -> Callable[[], float]:

@@ -59,7 +59,8 @@ class Policy:
         original = model.cost()
         budget = Budget.parse(self.budget)
         _fix_ratios(self.ratios, tracks, model)
-        if not tracks and any(fraction < 1 for fraction in budget.limits.values()):
+        if not tracks and coupling.groups and any(fraction < 1 for fraction in budget.limits.values()):
+            # Else a budget on channels would be met by there being none that may go.
             raise budget.refuse(model.totals, original, _why(coupling, tracks))
         order = _take(tracks, model, budget, original, _PRICES[self.mode])
         if not budget.met(model.totals, original):
