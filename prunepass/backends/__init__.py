@@ -8,6 +8,7 @@ from ._protocol import Engine as Engine
 from ._protocol import Feeds as Feeds
 from ._protocol import Layer as Layer
 from ._protocol import LayerTime as LayerTime
+from ._protocol import Memory as Memory
 from ._protocol import TensorSpec as TensorSpec
 from ._source import onnx_source as onnx_source
 from ._table import available as available

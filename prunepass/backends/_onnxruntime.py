@@ -21,7 +21,7 @@ from ..ir import BackendError, UsageError
 from ._feeds import check_feeds, random_feeds
 from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
 from ._options import read_options
-from ._protocol import Feeds, Layer, LayerTime, TensorSpec
+from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 
 _INSTALL = "install it with: pip install 'prunepass[onnxruntime]'"
@@ -152,6 +152,10 @@ class OnnxRuntimeEngine:
                 written = Path(session.end_profiling())
             # The first inference allocates memory and plans: it is no measure of the others.
             return times_of(written.read_bytes(), skip=1)
+
+    def memory(self) -> Memory:
+        """Nothing: ONNX Runtime tells neither."""
+        return Memory()
 
     def close(self) -> None:
         self._session = None

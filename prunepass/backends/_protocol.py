@@ -59,6 +59,19 @@ class LayerTime:
     share: float
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that an engine holds, None where it does not tell.
+
+    Attributes:
+        weights: of the parameters as the engine stores them.
+        activations: of the scratch space of one inference.
+    """
+
+    weights: int | None = None
+    activations: int | None = None
+
+
 @runtime_checkable
 class Engine(Protocol):
     """A model that is built and ready; a context manager that frees what it holds."""
@@ -93,6 +106,10 @@ class Engine(Protocol):
 
     def profile(self, feeds: Feeds | None = None, *, runs: int = 10) -> tuple[LayerTime, ...]:
         """Time by step over ``runs`` inferences, in order of execution; random inputs unless given."""
+        ...
+
+    def memory(self) -> Memory:
+        """What it holds, as far as the engine tells."""
         ...
 
     def close(self) -> None: ...

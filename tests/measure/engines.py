@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prunepass.backends import Feeds, Layer, LayerTime, TensorSpec
+from prunepass.backends import Feeds, Layer, LayerTime, Memory, TensorSpec
 
 
 class IdleBackend:
@@ -53,6 +53,9 @@ class IdleEngine:
 
     def profile(self, feeds: Feeds | None = None, *, runs: int = 10) -> tuple[LayerTime, ...]:
         return ()
+
+    def memory(self) -> Memory:
+        return Memory()
 
     def close(self) -> None:
         self.closed = True
