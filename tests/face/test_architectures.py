@@ -4,59 +4,20 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-models = pytest.importorskip("torchvision.models")
 
 import prunepass as pp  # noqa: E402
-from tests.zoo.catalog import ZOO  # noqa: E402
-
-_NAMES = (
-    "resnet18",
-    "resnet50",
-    "resnext50_32x4d",
-    "vgg16_bn",
-    "densenet121",
-    "mobilenet_v2",
-    "mobilenet_v3_large",
-    "shufflenet_v2_x1_0",
-    "squeezenet1_1",
-    "googlenet",
-    "efficientnet_b0",
-    "regnet_y_400mf",
-    "convnext_tiny",
-    "vit_b_16",
-    "swin_t",
-)
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "googlenet": {"aux_logits": False, "init_weights": False},
-    "vit_b_16": {"image_size": 64},
-}
+from tests.face.nets import LIGHT, TORCH, TRAINED, session_outputs, with_weights  # noqa: E402
 
 
-def _torchvision(name: str) -> Callable[[], tuple[Any, Any]]:
-    def build() -> tuple[Any, Any]:
-        torch.manual_seed(0)
-        model = models.get_model(name, weights=None, **_OPTIONS.get(name, {}))
-        return model.eval(), torch.randn(1, 3, 64, 64)
-
-    return build
-
-
-NETS: dict[str, Callable[[], tuple[Any, Any]]] = {
-    **{name: _torchvision(name) for name in _NAMES},
-    **{name: ZOO[name] for name in ("unet", "deeplab", "gpt", "grouped_query")},
-}
-
-
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", TORCH)
 def test_half_of_a_module_is_proven_trains_and_runs_elsewhere(name: str) -> None:
-    model, inputs = NETS[name]()
+    model, inputs = TORCH[name]()
     keys = list(model.state_dict())
     result = pp.prune(model, inputs, budget="macs=0.5", score="l2")
     small, report = result.model, result.report
@@ -101,3 +62,13 @@ def _same_in_onnx_runtime(model: Any, inputs: Any) -> None:
     feeds = {put.name: part.numpy() for put, part in zip(session.get_inputs(), arguments, strict=True)}
     for got, want in zip(session.run(None, feeds), wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(want).max())))
+
+
+@pytest.mark.parametrize("name", [*LIGHT, *TRAINED])
+def test_half_of_an_onnx_file_is_proven_and_runs(name: str) -> None:
+    result = pp.prune(with_weights(name), budget="macs=0.5", score="l2")
+    report = result.report
+    assert report.after.macs <= 0.5 * report.before.macs
+    assert report.proof is not None and report.proof.worst < 1e-9
+    assert report.host is not None and report.host.worst <= report.host.tolerance
+    assert all(np.isfinite(found).all() for found in session_outputs(result.model))
