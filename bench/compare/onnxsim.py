@@ -154,7 +154,8 @@ def _write(model: Any, path: Path) -> None:
 def with_dead_channels(path: Path, folder: Path) -> tuple[Path, dict[str, float]]:
     """A copy of the file in which the second half of every group is dead, and what to keep of each group.
 
-    Groups that statistics are taken of or that an index table makes stay alive and whole.
+    Groups that statistics are taken of or that an index table makes stay alive and whole. So do ones and zeros
+    of a normalisation: exporters write equal ones once, and half dead they would tie those that share them.
     """
     import onnx_ir
 
@@ -166,6 +167,8 @@ def with_dead_channels(path: Path, folder: Path) -> tuple[Path, dict[str, float]
         whole = group.inexact or any(weights[member.tensor].dtype.kind != "f" for member in makers)
         ratios[group.name] = 1.0 if whole else 0.5
         for member in () if whole or group.atom is None else makers:
+            if np.ptp(weights[member.tensor]) == 0:
+                continue
             places = positions(coupling.dims[member.tensor][member.axis])[group.atom]
             _silence(weights[member.tensor], member.axis, places, group.size // 2)
     for name, data in weights.items():

@@ -56,6 +56,11 @@ def gather(array: Array, index: tuple[Index | None, ...]) -> Array:
     return array
 
 
+def renumbered(array: Array, keep: Index | None) -> Array:
+    """Entries that name positions of an axis of which ``keep`` stay, in the numbers of what is left."""
+    return array if keep is None else np.searchsorted(keep, array).astype(array.dtype)
+
+
 def masked(array: Array, index: tuple[Index | None, ...]) -> Array:
     """``array`` with everything that is not kept set to zero."""
     for axis, keep in enumerate(index):

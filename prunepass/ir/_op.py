@@ -71,6 +71,8 @@ class Rule:
         work: multiply-accumulates as a sum of products of dim sizes.
         counted: positions of operands of which only sizes are read, and given as data; where the data stays
             in the graph the dims counted may not be cut.
+        places: operand -> the dim whose entries it names, each by its number; a cut numbers them anew. The
+            operand may not name an entry that goes.
     """
 
     operands: tuple[Dims | None, ...]
@@ -81,6 +83,7 @@ class Rule:
     sizes: Mapping[str, SizeSpec] = field(default_factory=dict)
     work: tuple[tuple[Dim, ...], ...] = ()
     counted: tuple[int, ...] = ()
+    places: Mapping[int, Dim] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

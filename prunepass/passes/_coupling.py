@@ -85,6 +85,7 @@ class Coupling:
         dims: by tensor name, in normal form.
         groups: prunable groups, then pinned ones, each in order of first appearance.
         static: values that depend on params alone.
+        places: params whose entries are positions along a dim, with that dim.
     """
 
     graph: Graph
@@ -92,6 +93,7 @@ class Coupling:
     dims: Mapping[str, Dims]
     groups: tuple[Group, ...]
     static: frozenset[str]
+    places: Mapping[str, Dim]
 
     def norm(self, dim: Dim) -> Dim:
         return self.space.norm(dim)
@@ -129,9 +131,10 @@ def _couple(graph: Graph) -> Coupling:
         if name not in dims:
             dims[name] = fixed(graph.tensor(name).shape)
     _pin_boundaries(graph, space, dims)
+    places = _places(graph, space)
     final = {name: tuple(space.norm(dim) for dim in tensor) for name, tensor in dims.items()}
     static = static_values(graph)
-    return Coupling(graph, space, final, tuple(_groups(graph, space, static)), static)
+    return Coupling(graph, space, final, tuple(_groups(graph, space, static)), static, places)
 
 
 def _meet(space: Space, dims: dict[str, Dims], name: str, seen: Dims) -> None:
@@ -151,6 +154,24 @@ def _pin_boundaries(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> Non
     for tie in graph.ties:
         (left, i), (right, j) = tie.left, tie.right
         space.unify(dims[left][i], dims[right][j])
+
+
+def _places(graph: Graph, space: Space) -> dict[str, Dim]:
+    """Params that can be numbered anew; where the numbers mean more than one thing, the dim is pinned."""
+    named: dict[str, list[tuple[Dim, Node]]] = {}
+    for node in graph.nodes:
+        for position, dim in rule_of(graph, node).places.items():
+            name = node.inputs[position]
+            if name is not None:
+                named.setdefault(name, []).append((dim, node))
+    places: dict[str, Dim] = {}
+    for name, uses in named.items():
+        for dim, node in uses:
+            space.unify(dim, uses[0][0])
+            if name not in graph.params or len(uses) < len(graph.readers[name]):
+                space.pin(dim, Pin("its entries are numbered by data that has other readers", node.origin))
+        places[name] = uses[0][0]
+    return places
 
 
 def static_values(graph: Graph) -> frozenset[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..ir import Array, Graph, Node, Param, Value, rule_of
-from ..ir._cutting import Kept, cut_attrs, gather, kept_of
+from ..ir._cutting import Kept, cut_attrs, gather, kept_of, renumbered
 from ._coupling import Coupling, couple
 from ._plan import Plan
 
@@ -36,7 +36,14 @@ def _cut_param(coupling: Coupling, kept: Kept, param: Param, shifted: Array | No
         return param
     read: Callable[[], Array] = param.source if shifted is None else (lambda: shifted)
     shape = tuple(size if keep is None else len(keep) for size, keep in zip(param.shape, index, strict=True))
-    return replace(param, shape=shape, source=lambda: gather(read(), index))
+    return replace(param, shape=shape, source=lambda: cut_data(coupling, kept, param.name, read()))
+
+
+def cut_data(coupling: Coupling, kept: Kept, name: str, data: Array) -> Array:
+    """What is left of the data of the param called ``name``."""
+    small = gather(data, kept_of(coupling.dims[name], coupling.norm, kept))
+    place = coupling.places.get(name)
+    return small if place is None else renumbered(small, *kept_of((place,), coupling.norm, kept))
 
 
 def _cut_value(coupling: Coupling, kept: Kept, value: Value) -> Value:

@@ -16,6 +16,7 @@ import numpy as np
 from ..ir import Array, Graph, ModelError, Node, Op, VerificationError, call_of, rule_of, walk
 from ..ir._cutting import gather, kept_of, masked_run
 from ._coupling import couple
+from ._cut import cut_data
 from ._plan import Plan
 
 TOLERANCE = 1e-9
@@ -76,9 +77,7 @@ def prove(
     coupling = couple(original)
     kept = plan.kept(coupling)
     large = {**plan.shifted(original), **(_perturbed(original, plan) if perturb else {})}
-    small = {
-        name: gather(data, kept_of(coupling.dims[name], coupling.norm, kept)) for name, data in large.items()
-    }
+    small = {name: cut_data(coupling, kept, name, data) for name, data in large.items()}
     worst, where, count = 0.0, "", 0
     rounding = _Rounding(original)
     masked = masked_values(original, plan, feeds, large, watch=rounding.watch)

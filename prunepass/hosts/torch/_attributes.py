@@ -182,14 +182,20 @@ class _Wish:
         return self.loose.get(value, {}) if isinstance(value, int) else self._row(value)
 
     def _row(self, value: tuple[int, ...]) -> _Wanted:
-        """New values of a row of numbers that stands, whole, somewhere in a row that changes."""
+        """New values of a row of numbers that stands, whole, somewhere in a row that changes.
+
+        A number that changes there and is an attribute by itself is that one: the row stands there by chance.
+        """
         found: _Wanted = {}
+        single = set(self.attributes.values())
         for old, news in self.rows.items():
             for at in range(len(old) - len(value) + 1 if len(value) > 1 else 0):
                 if old[at : at + len(value)] == value:
                     for new, entries in news.items():
-                        if isinstance(new, tuple) and new[at : at + len(value)] != value:
-                            found.setdefault(new[at : at + len(value)], []).extend(entries)
+                        row = new[at : at + len(value)] if isinstance(new, tuple) else value
+                        moved = {one for one, other in zip(value, row, strict=True) if one != other}
+                        if moved and not moved & single:
+                            found.setdefault(row, []).extend(entries)
         return found
 
 

@@ -1,11 +1,13 @@
 """Looking entries up by an index.
 
 Rule: the axis that is looked into is pinned, for the numbers in the index would have to change with a cut;
-the axes of the index go on to the result, and so do all axes of the data that are not looked into.
+the axes of the index go on to the result, and so do all axes of the data that are not looked into. A constant
+index that names every entry once and in order (exporters write a view so) passes the axis on.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,22 @@ def _axis(call: Call) -> tuple[int, ...]:
 def _gather_rule(call: Call) -> Rule:
     shape, axis = call.shape(0), call.attrs["axis"]
     dims, index = atoms(shape), atoms(call.shape(1))
+    along = _in_order(call, shape[axis])
+    if along is not None:
+        dims = (*dims[:axis], index[along], *dims[axis + 1 :])
+        made = (*dims[:axis], *index, *dims[axis + 1 :])
+        return Rule((dims, index), (made,), places={1: index[along]})
     whole = (*dims[:axis], stays(shape[axis], _REASON, call), *dims[axis + 1 :])
     return Rule((whole, index), ((*dims[:axis], *index, *dims[axis + 1 :]),))
+
+
+def _in_order(call: Call, size: int) -> int | None:
+    """The axis of a constant index that counts 0, 1, .. to ``size``; its other axes have one entry."""
+    if size < 2 or prod(call.shape(1)) != size or size not in call.shape(1):
+        return None
+    known = call.known(1)
+    counts = known is not None and np.array_equal(np.ravel(known), np.arange(size))
+    return call.shape(1).index(size) if counts else None
 
 
 def _gather(call: Call, x: Array, index: Array) -> Array:

@@ -8,10 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Atom
+from ...ir import Array, Atom, Graph
 from .._coupling import Coupling, Group
 from .._stream import static_array
-from ._protocol import NORMALIZE, Scores, choice, named, per_index, prunable
+from ._protocol import NORMALIZE, Scores, choice, named, per_entry, prunable
+
+_BLOCK = 1 << 17
 
 _Norm = tuple[Callable[[Array], Array], Callable[[Array], Array]]
 
@@ -74,10 +76,33 @@ def row_norms(coupling: Coupling, group: Group, atom: Atom, norm: _Norm, *, read
     entry, whole = norm
     total = np.zeros(atom.size)
     for tensor, axes in _weights(coupling, group, reads):
-        data = entry(static_array(coupling, tensor))
-        sums = sum(per_index(data, axis, coupling.dims[tensor][axis], atom) for axis in axes)
-        total += whole(np.asarray(sums))
+        sums = np.zeros(atom.size)
+        for axis in axes:
+            sums += per_entry(_sums(coupling, tensor, axis, entry), coupling.dims[tensor][axis], atom)
+        total += whole(sums)
     return total
+
+
+def _sums(coupling: Coupling, tensor: str, axis: int, entry: Callable[[Array], Array]) -> Array:
+    """Sum of ``entry`` over everything that stands at each place of ``axis``; once for all groups on it."""
+
+    def make(graph: Graph) -> Array:
+        param = graph.params.get(tensor)
+        data = static_array(coupling, tensor) if param is None else param.read()
+        lengths = np.zeros(data.shape[axis])
+        # Block by block: the whole of a large weight in float64 costs more to write than to add up.
+        step = max(1, _BLOCK * len(data) // max(data.size, 1))
+        for at in range(0, len(data), step):
+            block = entry(data[at : at + step].astype(np.float64))
+            found = block.sum(axis=tuple(other for other in range(block.ndim) if other != axis))
+            if axis == 0:
+                lengths[at : at + step] = found
+            else:
+                lengths += found
+        return lengths
+
+    found: Array = coupling.graph.memo(("sums", tensor, axis, entry), make)
+    return found
 
 
 def _weights(coupling: Coupling, group: Group, reads: bool) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -58,8 +58,11 @@ def named(coupling: Coupling, found: Mapping[Atom, Array], normalize: str) -> Sc
 
 def per_index(array: Array, axis: int, dim: Dim, atom: Atom) -> Array:
     """Sum of ``array`` over all places where an index of ``atom`` occurs along ``axis``, which is ``dim``."""
-    rest = tuple(other for other in range(array.ndim) if other != axis)
-    entries = array.sum(axis=rest)
+    return per_entry(array.sum(axis=tuple(other for other in range(array.ndim) if other != axis)), dim, atom)
+
+
+def per_entry(entries: Array, dim: Dim, atom: Atom) -> Array:
+    """Sum of ``entries``, one for each place along ``dim``, over the places where an index of ``atom`` occurs."""
     total = np.zeros(atom.size)
     for entry, index in positions(dim).get(atom, ()):
         total += np.bincount(index, weights=entries[entry], minlength=atom.size)

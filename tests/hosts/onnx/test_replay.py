@@ -11,6 +11,7 @@ import pytest
 from prunepass.hosts.onnx import capture, replay, run
 from prunepass.hosts.onnx._compare import check_same
 from prunepass.ir import Graph, UnsupportedError, UsageError
+from prunepass.passes import couple
 from tests.hosts.onnx.models import (
     build,
     close,
@@ -263,6 +264,41 @@ def test_large_weights_are_read_only_when_they_are_wanted() -> None:
     assert isinstance(pruned.graph.initializers["w1"].const_value, ir.LazyTensor)
     given = {"x": weights(1, 600, 2, 2)}
     assert run(pruned, given)["y"].shape == (1, 4, 2, 2)
+
+
+_VIEWED = """(float[1,3,4,4] x) => (float[1,2] y) {
+    c = Conv(x, w)
+    m = ReduceMean <axes = [2, 3], keepdims = 0> (c)
+    flat = Reshape(m, whole)
+    g = Gather <axis = 0> (flat, order)
+    y = MatMul(g, v)
+}"""
+
+
+def _viewed(more: str = "") -> ir.Model:
+    """What an exporter makes of a view by strides: all entries in order by their numbers."""
+    arrays = {
+        "w": weights(8, 3, 1, 1),
+        "whole": np.array([-1]),
+        "order": np.arange(8).reshape(1, 8),
+        "v": weights(8, 2),
+    }
+    return opened(_VIEWED.replace("}", f"{more}}}"), arrays)
+
+
+def test_numbers_of_entries_are_counted_anew() -> None:
+    _, small, pruned = round_trip(_viewed())
+    left = small.params["w"].shape[0]
+    assert left < 8
+    assert np.array_equal(initializer(pruned, "order"), np.arange(left).reshape(1, left))
+
+
+def test_numbers_that_mean_something_else_too_hold_their_entries() -> None:
+    model = _viewed("z = Cast <to = 1> (order)\n")
+    model.graph.outputs.append(next(node for node in model.graph if node.op_type == "Cast").outputs[0])
+    group = next(g for g in couple(capture(model)).groups if "w" in {m.tensor for m in g.members})
+    assert not group.prunable
+    assert any("other readers" in str(pin) for pin in group.pins)
 
 
 def test_replaying_twice_gives_the_same_model() -> None:

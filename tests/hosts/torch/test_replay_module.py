@@ -154,6 +154,30 @@ def test_rows_of_sizes_and_sizes_of_modules_around_follow() -> None:
     assert_computes(small, inputs, after)
 
 
+class Chance(nn.Module):
+    """The row of ``shift`` stands in a shape where three heads follow three parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.shift = 3, [3, 3]
+        self.qkv, self.out = nn.Linear(6, 36), nn.Linear(12, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads, shift = self.heads, self.shift
+        q, k, v = self.qkv(x).reshape(x.size(0), x.size(1), 3, heads, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        y = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return self.out(torch.roll(y.transpose(1, 2).flatten(2), (shift[0], shift[1]), (0, 1)))
+
+
+def test_a_row_that_stands_in_a_shape_by_chance_stays() -> None:
+    model, inputs = double((Chance(), torch.randn(4, 5, 6)))
+    small, after, attempts = cut_module(model, inputs, seed=1)
+    assert attempts == 1
+    assert (small.heads, small.shift) == (after.params["out.weight"].shape[1] // 4, [3, 3])
+    assert small.heads < 3
+    assert_computes(small, inputs, after)
+
+
 LAYERS = [
     (nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(4, 8), nn.Conv2d(8, 2, 1)), IMAGE),
     (nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(4, 8, affine=False), nn.Conv2d(8, 2, 1)), IMAGE),

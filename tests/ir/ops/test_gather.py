@@ -33,6 +33,21 @@ def test_other_axes_pass_through_a_gather() -> None:
     assert rule.results[0][0] is rule.operands[1][0]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (1, 4, 1, 1)])
+def test_an_index_that_names_every_entry_in_order_passes_the_axis_on(shape: tuple[int, ...]) -> None:
+    rule = probe_onnx("Gather", 13, [data(3, 4, 2), np.arange(4).reshape(shape)], {"axis": 1}).rule
+    (passed,) = [dim for dim in rule.results[0] if dim is rule.operands[0][1]]  # type: ignore[index]
+    assert isinstance(passed, Atom)
+    assert rule.places == {1: passed}
+
+
+@pytest.mark.parametrize("places", [[0, 1, 3, 2], [0, 1, 2], [[0, 1], [2, 3]], [-4, -3, -2, -1]])
+def test_any_other_index_does_not(places: Any) -> None:
+    rule = probe_onnx("Gather", 13, [data(3, 4, 2), np.array(places)], {"axis": 1}).rule
+    assert isinstance(rule.operands[0][1], Fixed)  # type: ignore[index]
+    assert not rule.places
+
+
 def test_a_gather_of_sizes_gives_whole_numbers() -> None:
     probe = probe_onnx("Gather", 13, [np.array([2, 3, 5], np.int64), np.array(-1, np.int64)])
     (found,) = probe.op.run(probe.call, probe.arrays)
