@@ -36,7 +36,7 @@ def run(options: Options) -> Table:
             "Torch-Pruning: 'graph' is the construction of MetaPruner (dependency graph, groups), 'prune' its one "
             "step, with MagnitudeImportance(p=2), pruning_ratio 0.5, global_pruning False, the classifier ignored; "
             "for ViT with the hand recipe of its examples (num_heads given, hidden_dim set afterwards). After "
-            f"{_LIMIT:.0f} s it is stopped.",
+            f"{_LIMIT:.0f} CPU seconds it is stopped.",
             "prunepass: 'capture' is torch.export and reading its graph, once for any number of plans; 'plan' is "
             "couple, score (l2) and select; 'cut' makes the smaller module; 'check' captures that module again and "
             "holds it against the plan, which the peer does not do. 'plans' counts how often the network's own code "
