@@ -89,9 +89,9 @@ class Device:
             return None
         try:
             ready = self._checked(self._cuda.cudaGraphInstantiate(graph, 0))
+            self._give_back(stack, self._cuda.cudaGraphExecDestroy, ready)
         finally:
             self._checked(self._cuda.cudaGraphDestroy(graph))
-        self._give_back(stack, self._cuda.cudaGraphExecDestroy, ready)
         return ready
 
     def launch(self, graph: Any, stream: Any) -> None:

@@ -182,11 +182,14 @@ class Runner:
             self._infer_shapes()
             outputs = tuple(self._output(tensor, stack) for tensor in self._tensors if not tensor.is_input)
             bound = Bound(key, inputs, outputs, None, stack)
-            self._copy_in(bound)
-            # The first inference allocates and, in TensorRT-RTX, compiles: neither may be captured.
-            self._enqueue()
-            self._device.synchronize(self._stream)
+            try:
+                self._copy_in(bound)
+                # The first inference allocates and, in TensorRT-RTX, compiles: neither may be captured.
+                self._enqueue()
+            finally:  # whatever went wrong, memory is not given back under a copy that is still going on
+                self._device.synchronize(self._stream)
             graph = self._captured(stack)
+            stack.callback(self._device.synchronize, self._stream)
             return Bound(key, inputs, outputs, graph, stack.pop_all())
 
     def _input(self, tensor: Tensor, array: npt.NDArray[Any], stack: ExitStack) -> Buffer:
