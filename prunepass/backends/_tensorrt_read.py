@@ -6,10 +6,9 @@ unavailable, which is no error.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
-
-import msgspec
 
 from ._protocol import Layer, Memory
 from ._tensorrt_log import Log
@@ -42,8 +41,9 @@ def _of_line(line: str) -> Layer | None:
 def layers_of_json(text: str) -> tuple[Layer, ...]:
     """The layers of an engine inspector's JSON; empty where it is none, or lists names only."""
     try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Metadata is told apart by a control character, which not every version escapes.
+        found = json.loads(text, strict=False)
+    except ValueError:
         return ()
     layers = found.get("Layers") if isinstance(found, dict) else None
     if not isinstance(layers, list):
