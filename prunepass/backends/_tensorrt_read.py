@@ -16,7 +16,8 @@ from ._tensorrt_log import Log
 _LINE = re.compile(r"^Name: (?P<name>.*?), LayerType: (?P<kind>[^,]*), Inputs: ")
 _TACTIC = re.compile(r"\bTacticName: ([^,]*)")
 _METADATA = re.compile(r"\bMetadata: (.*)$")
-_NODE = re.compile(r"\[ONNX Layer: (.*?)\](?=\[ONNX Layer: |\x1e|\s*$)")
+# What follows is the node's name and a bracket, and maybe a control character before the next one.
+_NODE = "[ONNX Layer: "
 # Generated kernels are named after what they do, word by word: those of these words alone only move data.
 _MOVES = re.compile(r"^__myl_(?:Conc|Move|Tran|Pad|Repl|Slic|Resh|Cast|Copy)+_")
 _REFORMAT = "Reformat"
@@ -25,7 +26,7 @@ _BYTES = re.compile(r": (\d+) bytes")
 
 def layers_of_log(log: Log) -> tuple[Layer, ...]:
     """The layers that a verbose log of a build with detailed profiling lists; empty where it lists none."""
-    lines = log.text("Layers:").splitlines()[1:]
+    lines = log.text("Layers:").split("\n")[1:]  # splitlines would split at the control characters too
     ours = lines[: lines.index("")] if "" in lines else lines
     return tuple(layer for line in ours if (layer := _of_line(line)) is not None)
 
@@ -58,7 +59,11 @@ def _of_record(record: dict[str, Any]) -> Layer:
 
 def _layer(name: str, kind: str, tactic: str, metadata: str) -> Layer:
     moves = kind == _REFORMAT or any(map(_MOVES.match, (name, tactic)))
-    return Layer(name, kind, "reorder" if moves else "", tuple(_NODE.findall(metadata)))
+    return Layer(name, kind, "reorder" if moves else "", _nodes(metadata))
+
+
+def _nodes(metadata: str) -> tuple[str, ...]:
+    return tuple(part.rpartition("]")[0] for part in metadata.split(_NODE)[1:])
 
 
 def memory_of_log(log: Log) -> Memory:

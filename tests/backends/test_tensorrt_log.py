@@ -22,8 +22,10 @@ def log(*messages: str, severity: str = "VERBOSE") -> Log:
     return made
 
 
-def test_the_layers_of_a_log_tell_what_they_cover_and_what_only_moves_data() -> None:
-    found = layers_of_log(log("\n".join(("Layers:", CONV, MOVE, WORK)) + END))
+@pytest.mark.parametrize("mark", ["", "\x1e", "\x1f"])
+def test_the_layers_of_a_log_tell_what_they_cover_and_what_only_moves_data(mark: str) -> None:
+    conv = CONV.replace("][", f"]{mark}[")
+    found = layers_of_log(log("\n".join(("Layers:", conv, MOVE, WORK)) + END))
     assert found == (
         Layer("conv1_myl0_2", "correlation", "", ("conv/1", "a[0]")),
         Layer("__myl_ConcMove_myl0_0", "kgen", "reorder"),
