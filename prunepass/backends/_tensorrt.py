@@ -256,7 +256,7 @@ class TensorRtEngine:
             return self._made_up()
         # Before every run: what does not fit would be read past its end by the GPU.
         check_feeds(self.inputs, feeds)
-        return {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        return {name: np.asarray(array) for name, array in feeds.items()}
 
     def _made_up(self) -> dict[str, npt.NDArray[Any]]:
         usual, values = self._open().usual, self._open().shape_tensors

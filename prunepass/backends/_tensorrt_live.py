@@ -11,7 +11,7 @@ from ._protocol import LayerTime
 from ._tensorrt_cuda import Device
 from ._tensorrt_log import Log, listener
 from ._tensorrt_run import Arrays, Capture, Runner, tensors_of
-from ._tensorrt_seam import ICudaEngine, IExecutionContext, Runtime
+from ._tensorrt_seam import ICudaEngine, IExecutionContext, IRuntimeConfig, Runtime
 
 
 class Live:
@@ -27,6 +27,7 @@ class Live:
     def __init__(self, trt: Any, plan: bytes, device: Device, *, specialized: bool) -> None:
         self._trt, self._device, self._specialized = trt, device, specialized
         self._log = Log()
+        self._configs: list[IRuntimeConfig] = []  # nothing says that a context keeps its own
         self._logger = listener(trt, self._log)
         self._runtime: Runtime = trt.Runtime(self._logger)
         engine = self._runtime.deserialize_cuda_engine(plan)
@@ -63,6 +64,7 @@ class Live:
             # Else a stand-in kernel would be measured, and captured, until the right one is compiled.
             eager = self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
             config.dynamic_shapes_kernel_specialization_strategy = eager
+            self._configs.append(config)
             context = self.engine.create_execution_context(config)
         else:
             context = self.engine.create_execution_context()

@@ -76,6 +76,13 @@ def test_feeds_are_checked_before_they_reach_the_gpu(monkeypatch: pytest.MonkeyP
         np.testing.assert_array_equal(engine.run({"x": np.ones((3, 2), np.float32).T})["y"], 2 * X)
 
 
+def test_a_feed_of_one_number_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda()
+    with engine_on(monkeypatch, cuda, FakeEngine(cuda)) as engine:
+        engine.inputs = (TensorSpec("x", (), "float32"),)
+        assert engine._checked({"x": np.float32(3)})["x"].shape == ()
+
+
 def test_times_are_told_in_the_terms_of_trtexec_and_make_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = FakeCuda()
     with engine_on(monkeypatch, cuda, FakeEngine(cuda)) as engine:

@@ -203,3 +203,34 @@ def test_the_real_runtime_answers_where_it_is_installed() -> None:
     pytest.importorskip("cuda.bindings.runtime")
     reason = Device(load_cuda("")).unavailable()
     assert reason is None or "GPU" in reason
+
+
+def test_the_real_bindings_take_the_arguments_of_every_call() -> None:
+    runtime = pytest.importorskip("cuda.bindings.runtime")
+    device, stack = Device(load_cuda("")), ExitStack()
+    if device.unavailable() is None:
+        pytest.skip("there is a GPU, which would be harmed")
+    stream, event, graph = runtime.cudaStream_t(), runtime.cudaEvent_t(), runtime.cudaGraphExec_t()
+    assert int(stream) == int(runtime.cudaGraph_t()) == 0
+    for call in (
+        lambda: device.stream(stack),
+        lambda: device.synchronize(stream),
+        lambda: device.device_memory(4, stack),
+        lambda: device.host_memory(4, stack),
+        lambda: device.copy_in(1, 2, 4, stream),
+        lambda: device.copy_out(2, 1, 4, stream),
+        lambda: device.event(stack),
+        lambda: device.record(event, stream),
+        lambda: device.seconds(event, event),
+        lambda: device.captured(stream, lambda: True, stack),
+        lambda: device.launch(graph, stream),
+    ):
+        with pytest.raises(BackendError, match="cudaError"):
+            call()
+    # What only follows a success.
+    for name in ("EndCapture", "Destroy"):
+        assert int(getattr(runtime, f"cudaStream{name}")(stream)[0])
+    for free, handle in (("Graph", runtime.cudaGraph_t()), ("GraphExec", graph), ("Event", event)):
+        assert int(getattr(runtime, f"cuda{free}Destroy")(handle)[0])
+    assert int(runtime.cudaGraphInstantiate(runtime.cudaGraph_t(), 0)[0])
+    assert int(runtime.cudaFree(1)[0]) and int(runtime.cudaFreeHost(1)[0])
