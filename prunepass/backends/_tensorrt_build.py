@@ -10,7 +10,7 @@ from typing import Any
 from ..ir import BackendError, ModelError, UnsupportedError, UsageError
 from ._protocol import TensorSpec
 from ._tensorrt_files import write_whole
-from ._tensorrt_log import Log, listener
+from ._tensorrt_log import Log, listener, undisturbed
 from ._tensorrt_seam import (
     Builder,
     IBuilderConfig,
@@ -80,6 +80,11 @@ def build(trt: Any, source: Path | bytes, settings: Settings) -> Built:
         UsageError: sizes of a free input are missing or do not fit.
         BackendError: there is no GPU where one is needed.
     """
+    with undisturbed():
+        return _build(trt, source, settings)
+
+
+def _build(trt: Any, source: Path | bytes, settings: Settings) -> Built:
     log, ranges = Log(), settings.ranges
     logger = listener(trt, log)
     where = source.name if isinstance(source, Path) else "model"

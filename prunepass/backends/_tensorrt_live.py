@@ -9,7 +9,7 @@ from typing import Any
 from ..ir import BackendError
 from ._protocol import LayerTime
 from ._tensorrt_cuda import Device
-from ._tensorrt_log import Log, listener
+from ._tensorrt_log import Log, listener, undisturbed
 from ._tensorrt_run import Arrays, Capture, Runner, tensors_of
 from ._tensorrt_seam import ICudaEngine, IExecutionContext, IRuntimeConfig, Runtime
 
@@ -29,13 +29,9 @@ class Live:
         self._log = Log()
         self._configs: list[IRuntimeConfig] = []  # nothing says that a context keeps its own
         self._logger = listener(trt, self._log)
-        self._runtime: Runtime = trt.Runtime(self._logger)
-        engine = self._runtime.deserialize_cuda_engine(plan)
-        if engine is None:
-            what = f"the engine does not load: {self._log.said()}"
-            raise BackendError(what, advice="build it for this GPU, with this version of the package")
-        self.engine: ICudaEngine = engine
-        self.runner = self._runner(self._context(), capture=True)
+        with undisturbed():
+            self.engine = self._engine(trt.Runtime(self._logger), plan)
+            self.runner = self._runner(self._context(), capture=True)
 
     def close(self) -> None:
         self.runner.close()
@@ -57,6 +53,13 @@ class Live:
             inferences = [_inference(runner, feeds, layers) for _ in range(runs + 1)]
         # The first one holds two: the one that allocates, and itself.
         return _medians(inferences[1:])
+
+    def _engine(self, runtime: Runtime, plan: bytes) -> ICudaEngine:
+        engine = runtime.deserialize_cuda_engine(plan)  # which keeps the runtime
+        if engine is None:
+            what = f"the engine does not load: {self._log.said()}"
+            raise BackendError(what, advice="build it for this GPU, with this version of the package")
+        return engine
 
     def _context(self) -> IExecutionContext:
         if self._specialized:

@@ -5,8 +5,12 @@ An ``IErrorRecorder`` would be the other way to errors; one set from Python cras
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from typing import Any
 
 _ERRORS = frozenset({"INTERNAL_ERROR", "ERROR"})
@@ -77,3 +81,23 @@ def listener(trt: Any, log: Log) -> Any:
             log.add(severity.name, msg)
 
     return Listener()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Around the making of a builder or a runtime, and whatever may leave one behind.
+
+    TensorRT holds a lock there while it logs. Were garbage collected in the midst of that, and one of these
+    objects in it, its end would wait for that same lock, for ever. An error is the usual way to such garbage:
+    its traceback keeps what its frames had in hand, so they let go of it here.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    except BaseException as error:
+        clear_frames(error.__traceback__)
+        raise
+    finally:
+        if was:
+            gc.enable()

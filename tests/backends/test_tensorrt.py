@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,16 +12,14 @@ import pytest
 
 import prunepass as pp
 from prunepass import backends
-from prunepass.backends import _tensorrt, _tensorrt_build, _tensorrt_log
-from prunepass.ir import BackendError, ModelError, UnsupportedError, UsageError
+from prunepass.ir import BackendError, ModelError, UsageError
 
 trt = pytest.importorskip("tensorrt_rtx")
 onnx = pytest.importorskip("onnx")
 onnx_ir = pytest.importorskip("onnx_ir")
 gs = pytest.importorskip("onnx_graphsurgeon")
 
-from tests.backends.gpu import FakeCuda  # noqa: E402
-from tests.backends.nets import conv_net, linear_net, model  # noqa: E402  (needs onnx)
+from tests.backends.nets import conv_net, model  # noqa: E402  (needs onnx)
 from tests.cli.nets import classifier  # noqa: E402
 
 RTX = backends.get("tensorrt-rtx")
@@ -211,55 +208,6 @@ def test_without_a_gpu_the_target_has_to_be_named() -> None:
     assert "compute_capability" in caught.value.advice
 
 
-@pytest.mark.parametrize("content", [b"\0" * 10, b"hello", np.random.default_rng(0).bytes(200)])
-@pytest.mark.parametrize("form", ["bytes", "path"])
-def test_random_bytes_are_no_model(content: bytes, form: str, tmp_path: Path) -> None:
-    file = tmp_path / "net.onnx"
-    file.write_bytes(content)
-    with pytest.raises(ModelError, match="no ONNX model"):
-        plan(file if form == "path" else content)
-
-
-def test_empty_and_missing_models_are_told(tmp_path: Path) -> None:
-    (tmp_path / "empty.onnx").touch()
-    for empty in (b"", tmp_path / "empty.onnx"):
-        with pytest.raises(ModelError, match="empty"):
-            plan(empty)
-    with pytest.raises(UsageError, match="no such file"):
-        plan(tmp_path / "missing.onnx")
-
-
-def test_an_unknown_operator_is_unsupported_with_its_node() -> None:
-    net = linear_net(np.ones((2, 3)))
-    net.graph.node[0].op_type = "Unheard"
-    with pytest.raises(UnsupportedError, match="Unheard") as caught:
-        plan(net)
-    assert caught.value.where == "linear"
-
-
-def test_what_the_parser_refuses_names_the_node() -> None:
-    net = conv_net()
-    net.graph.node[1].input[1] = "nowhere"
-    with pytest.raises(ModelError, match="'conv1'") as caught:
-        plan(net)
-    assert caught.value.where == "conv1" and not isinstance(caught.value, UnsupportedError)
-
-
-def test_what_the_builder_refuses_tells_its_reason() -> None:
-    with pytest.raises(ModelError, match="FP32 GEMM is not supported") as caught:
-        plan(linear_net(np.ones((64, 64))), compute_capability="sm75", shapes="x=1x64")
-    assert "/_src/" not in str(caught.value)
-
-
-def test_the_messages_of_two_builds_stay_apart() -> None:
-    # TensorRT has one logger for all that is alive, besides those of the builders.
-    builder = trt.Builder(_tensorrt_log.listener(trt, _tensorrt_log.Log()))
-    with RTX.build(classifier(), options=SM89) as one, RTX.build(conv_net(), options=ONE) as other:
-        assert {node for layer in one.layers() for node in layer.nodes} >= {"head"}
-        assert {node for layer in other.layers() for node in layer.nodes} == {"conv0", "conv1", "conv2"}
-    del builder
-
-
 def test_a_saved_engine_is_the_plan_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     with RTX.build(classifier(), options=SM89) as engine:
         engine.save(tmp_path / "engine")
@@ -276,43 +224,3 @@ def test_the_users_model_is_left_as_it_was() -> None:
     before = net.SerializeToString()
     plan(net)
     assert net.SerializeToString() == before
-
-
-@pytest.fixture
-def full(monkeypatch: pytest.MonkeyPatch) -> backends.Backend:
-    """TensorRT, played by the package of TensorRT-RTX without the names that only that has."""
-    names = {name: getattr(trt, name) for name in dir(trt) if name[0] != "_" and name != "ComputeCapability"}
-    monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(**names, __version__="11.1.0"))
-    monkeypatch.setattr(_tensorrt, "load_cuda", lambda install: FakeCuda())
-    return backends.get("tensorrt")
-
-
-@pytest.mark.filterwarnings("ignore:.*Timing cache operations are no-ops:DeprecationWarning")
-def test_tensorrt_builds_for_the_gpu_that_is_there_with_a_timing_cache(
-    full: backends.Backend, tmp_path: Path
-) -> None:
-    cache = tmp_path / "kernels.cache"
-    for _ in range(2):
-        with full.build(classifier(), options={"timing_cache": str(cache)}) as engine:
-            assert engine.layers()
-    assert cache.stat().st_size > 0
-    with pytest.raises(UsageError, match="compute_capability"):
-        full.build(classifier(), options=SM89)
-
-
-def test_a_timing_cache_of_another_gpu_is_refused(tmp_path: Path) -> None:
-    config = SimpleNamespace(create_timing_cache=lambda content: None, set_timing_cache=lambda *given: False)
-    with pytest.raises(UsageError, match="another GPU"):
-        _tensorrt_build._read_cache(config, tmp_path / "kernels.cache")
-
-
-def test_a_builder_that_does_not_start_is_an_unavailable_backend(
-    full: backends.Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def factory(logger: Any) -> Any:
-        logger.log(SimpleNamespace(name="ERROR"), "CUDA initialization failure with error: 35")
-        raise TypeError("pybind11::init(): factory function returned nullptr")
-
-    monkeypatch.setattr(sys.modules["tensorrt"], "Builder", factory)
-    with pytest.raises(BackendError, match="CUDA initialization failure"):
-        full.build(classifier())
