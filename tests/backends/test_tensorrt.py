@@ -219,6 +219,24 @@ def test_a_saved_engine_is_the_plan_and_nothing_is_left_beside_it(tmp_path: Path
         engine.save(tmp_path / "again")
 
 
+def test_a_save_that_fails_half_way_leaves_the_older_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "engine"
+    file.write_bytes(b"older")
+    whole = Path.write_bytes
+
+    def full_disk(path: Path, content: bytes) -> int:
+        whole(path, content[:9])
+        raise OSError(28, "No space left on device")
+
+    with RTX.build(classifier(), options=SM89) as engine:
+        monkeypatch.setattr(Path, "write_bytes", full_disk)
+        with pytest.raises(UsageError, match="No space left"):
+            engine.save(file)
+    assert file.read_bytes() == b"older" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_the_users_model_is_left_as_it_was() -> None:
     net = classifier()
     before = net.SerializeToString()

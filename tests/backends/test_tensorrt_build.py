@@ -154,6 +154,16 @@ def test_tensorrt_builds_for_the_gpu_that_is_there_with_a_timing_cache(
         full.build(classifier(), options=SM89)
 
 
+def test_limits_reach_the_builder_in_its_units_and_are_its_own_unless_given() -> None:
+    config = trt.Builder(_tensorrt_log.listener(trt, _tensorrt_log.Log())).create_builder_config()
+    pool = trt.MemoryPoolType.WORKSPACE
+    before = config.get_memory_pool_limit(pool), config.builder_optimization_level
+    _tensorrt_build._configure(trt, config, _tensorrt_build.Settings({}))
+    assert (config.get_memory_pool_limit(pool), config.builder_optimization_level) == before
+    _tensorrt_build._configure(trt, config, _tensorrt_build.Settings({}, workspace=64, level=1))
+    assert (config.get_memory_pool_limit(pool), config.builder_optimization_level) == (64 * 2**20, 1)
+
+
 def test_a_timing_cache_of_another_gpu_is_refused(tmp_path: Path) -> None:
     config = SimpleNamespace(create_timing_cache=lambda content: None, set_timing_cache=lambda *given: False)
     with pytest.raises(UsageError, match="another GPU"):

@@ -97,7 +97,7 @@ def test_a_profile_has_each_layer_once_with_its_kind_and_median(monkeypatch: pyt
     cuda = FakeCuda()
     fake = FakeEngine(cuda, inspected=INSPECTED)
     with engine_on(monkeypatch, cuda, fake) as engine:
-        double, move = engine.profile({"x": X}, runs=3)
+        double, move = engine.profile({"x": X}, runs=1)  # the one before it is no measure
         assert (double.name, double.kind, double.microseconds) == ("double", "kgen", 1000)
         assert (move.name, move.microseconds) == ("move", 2000 + 3000)
         assert double.share + move.share == pytest.approx(1)
