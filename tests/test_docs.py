@@ -20,6 +20,8 @@ def test_the_python_blocks_of_a_page_run_in_order(
     blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
     if any("torch" in block for block in blocks):
         pytest.importorskip("torch")
+    if any("tensorrt" in block for block in blocks):
+        pytest.importorskip("tensorrt_rtx")
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "__docs__"}
     for block in blocks:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 Row = Mapping[str, Any]
-_PACKAGES = ("numpy", "onnx", "onnxruntime", "torch", "torch-pruning", "onnxsim")
+_PACKAGES = ("numpy", "onnx", "onnxruntime", "torch", "torch-pruning", "onnxsim", "tensorrt-rtx-cu13")
 
 
 @dataclass(frozen=True)

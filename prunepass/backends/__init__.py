@@ -1,5 +1,6 @@
 """Engines that run a model: one file each behind one small protocol, loaded when asked for."""
 
+from ._device_times import DeviceTimes as DeviceTimes
 from ._feeds import check_feeds as check_feeds
 from ._feeds import random_feeds as random_feeds
 from ._options import read_options as read_options

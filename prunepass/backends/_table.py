@@ -13,7 +13,11 @@ from importlib.metadata import entry_points
 from ..ir import BackendError, UsageError
 from ._protocol import Backend
 
-_BUILT_IN = {"onnxruntime": "._onnxruntime"}
+_BUILT_IN = {
+    "onnxruntime": "._onnxruntime",
+    "tensorrt": "._tensorrt",
+    "tensorrt-rtx": "._tensorrt_rtx",
+}
 _GROUP = "prunepass.backends"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import onnx
@@ -37,6 +38,53 @@ def test_build_passes_options_to_the_backend(tmp_path: Path, capsys: pytest.Capt
     assert run(capsys, *plain, "-o", tmp_path / "plain.onnx").code == 0
     domains = {node.domain for node in onnx.load(tmp_path / "plain.onnx").graph.node}
     assert domains <= {"", "ai.onnx"}
+
+
+def test_build_for_tensorrt_rtx_needs_no_gpu_where_the_target_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    net = nets.save(tmp_path / "net.onnx")
+    command = ("build", net, "--backend", "tensorrt-rtx", "-o", tmp_path / "engine")
+    ran = run(capsys, *command, "--set", "compute_capability=sm89")
+    assert ran.code == 0, ran.err
+    assert files(tmp_path) == {"net.onnx", "engine"} and (tmp_path / "engine").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "option", "code", "told"),
+    [
+        (None, "compute_capability=sm90", 2, "sm89"),
+        (None, "shapes=x=9", 2, "shapes gives 9"),
+        (b"hello", "threads=1", 3, "no ONNX model"),
+    ],
+)
+def test_what_tensorrt_rtx_refuses_has_its_exit_code_and_leaves_nothing(
+    content: bytes | None,
+    option: str,
+    code: int,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    net = nets.save(tmp_path / "net.onnx")
+    if content is not None:
+        Path(net).write_bytes(content)
+    target = "compute_capability=sm89"
+    command = ("build", net, "--backend", "tensorrt-rtx", "-o", tmp_path / "engine", "--set", target)
+    ran = run(capsys, *command, "--set", option)
+    assert ran.code == code and told in ran.err
+    assert files(tmp_path) == {"net.onnx"}
+
+
+def test_build_for_a_backend_that_is_not_there_exits_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    net = nets.save(tmp_path / "net.onnx")
+    ran = run(capsys, "build", net, "--backend", "tensorrt", "-o", tmp_path / "engine")
+    assert ran.code == 4 and "prunepass[tensorrt]" in ran.err
 
 
 def test_bench_compares_with_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
