@@ -23,6 +23,7 @@ from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
 from ._options import read_options
 from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
+from ._write import written
 
 _INSTALL = "install it with: pip install 'prunepass[onnxruntime]'"
 _LEVELS = {
@@ -59,6 +60,7 @@ class OnnxRuntime:
     """Builds engines with ONNX Runtime's CPU provider."""
 
     name = "onnxruntime"
+    reads = ("onnx",)
 
     def unavailable(self) -> str | None:
         try:
@@ -123,14 +125,8 @@ class OnnxRuntimeEngine:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the optimised model, as ONNX."""
-        target = Path(path)
-        try:
-            with TemporaryDirectory(dir=target.parent, prefix=".prunepass-") as folder:
-                part = Path(folder) / target.name
-                self._make(optimized_model_filepath=os.fspath(part))
-                part.replace(target)
-        except OSError as error:
-            raise UsageError(f"cannot write the engine: {error.strerror}", where=str(target)) from error
+        with written(path) as part:
+            self._make(optimized_model_filepath=os.fspath(part))
 
     def layers(self) -> tuple[Layer, ...]:
         with TemporaryDirectory(prefix="prunepass-") as folder:

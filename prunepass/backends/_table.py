@@ -13,7 +13,11 @@ from importlib.metadata import entry_points
 from ..ir import BackendError, UsageError
 from ._protocol import Backend
 
-_BUILT_IN = {"onnxruntime": "._onnxruntime"}
+_BUILT_IN = {
+    "onnxruntime": "._onnxruntime",
+    "openvino": "._openvino",
+    "torch": "._torch",
+}
 _GROUP = "prunepass.backends"
 
 
@@ -33,7 +37,7 @@ def get(name: str) -> Backend:
     found: object = import_module(module, __package__).backend if module else _added(name)
     if not isinstance(found, Backend):
         what = f"entry point '{name}' of {_GROUP} is no backend"
-        raise BackendError(what, advice="it lacks a method of prunepass.backends.Backend")
+        raise BackendError(what, advice="it lacks a part of prunepass.backends.Backend")
     return found
 
 
