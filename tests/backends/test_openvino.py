@@ -117,7 +117,7 @@ def test_what_a_processor_offers_decides(monkeypatch: pytest.MonkeyPatch) -> Non
     import openvino
 
     monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32", "INT8"])
-    with pytest.raises(BackendError, match="nothing in bf16 .*it offers f32"):
+    with pytest.raises(BackendError, match=r"nothing in bf16 .*it offers f32"):
         OV.build(linear_net(WEIGHT), options={"precision": "bf16"})
 
 
