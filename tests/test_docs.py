@@ -18,8 +18,9 @@ def test_the_python_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
-    if any("torch" in block for block in blocks):
-        pytest.importorskip("torch")
+    for package in ("torch", "openvino"):
+        if any(package in block for block in blocks):
+            pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "__docs__"}
     for block in blocks:

@@ -51,7 +51,7 @@ def no_model(where: str) -> ModelError:
 def tensor_spec(port: Any) -> TensorSpec:
     """The spec of an input or output; the sizes of free dims have no names here."""
     sizes = (size.get_length() if size.is_static else "?" for size in port.get_partial_shape())
-    kind = port.get_element_type().get_type_name()
+    kind = str(port.get_element_type().get_type_name())
     return TensorSpec(_name(port), tuple(sizes), _DTYPES.get(kind, kind))
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -9,56 +8,15 @@ import pytest
 
 from prunepass import backends
 from prunepass.backends import TensorSpec
-from prunepass.ir import BackendError, ModelError, UnsupportedError, UsageError
+from prunepass.ir import UnsupportedError, UsageError
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
+from tests.backends.modules import IMAGE, Counting, Nested, conv_net, exported, free_batch  # noqa: E402  (needs torch)
+
 TORCH = backends.get("torch")
 EPS = 2**-23
-
-
-def conv_net() -> Any:
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Dropout(), nn.ReLU(inplace=True), nn.Flatten()
-    )
-
-
-IMAGE = torch.linspace(-1, 1, 2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
-
-
-class Nested(nn.Module):
-    """Takes and returns more than a tensor each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(2, 2)
-
-    def forward(self, pair: Any, scale: float, *, mask: Any = None, shift: Any = None) -> Any:
-        made = self.linear(pair[0]) * scale + pair[1]
-        return {"logits": made * mask, "parts": (made, made + shift if shift is not None else None)}
-
-
-class Counting(nn.Module):
-    """Gives back a buffer that every inference changes, and writes into its input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("count", torch.zeros(2))
-
-    def forward(self, x: Any) -> Any:
-        x.mul_(2)
-        self.count += 1
-        return self.count, x
-
-
-def exported(module: Any, *args: Any, **more: Any) -> Any:
-    return torch.export.export(module.eval(), args, **more)
-
-
-def free_batch() -> Any:
-    return exported(conv_net(), IMAGE, dynamic_shapes=({0: torch.export.Dim("batch")},))
 
 
 @pytest.mark.parametrize("form", ["pair", "program", "path", "text", "graph", "traced"])
@@ -280,101 +238,3 @@ def test_a_profile_tells_apart_equal_operators_between_modules() -> None:
 def test_a_profile_of_nothing_is_refused() -> None:
     with TORCH.build((conv_net(), IMAGE)) as engine, pytest.raises(UsageError, match="at least 1"):
         engine.profile(runs=0)
-
-
-def test_compiled_it_computes_the_same_and_its_layers_are_not_made_up() -> None:
-    pytest.importorskip("torch._inductor.cpp_builder")
-    net = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid()).eval()
-    x = torch.linspace(-1, 1, 8).reshape(2, 4)
-    try:
-        engine = TORCH.build((net, x), options={"mode": "compile"})
-    except BackendError as error:
-        pytest.skip(str(error))
-    with engine:
-        assert engine.layers() == ()
-        made = engine.run({"input": x.numpy()})["output"]
-        times = engine.profile(runs=2)
-    # Sums of four products, and a sigmoid that a compiler writes in its own way.
-    np.testing.assert_allclose(made, net(x).detach().numpy(), rtol=16 * EPS, atol=0)
-    assert sum(time.share for time in times) == pytest.approx(1)
-
-
-def test_a_missing_compiler_is_told_with_what_to_do() -> None:
-    config = pytest.importorskip("torch._inductor.config")
-    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh())
-    with (
-        config.patch({"cpp.cxx": (None, "no-such-compiler"), "force_disable_caches": True}),
-        pytest.raises(BackendError, match=r"mode=compile needs a C\+\+ compiler.*mode=eager"),
-    ):
-        TORCH.build((net, torch.ones(1, 3)), options={"mode": "compile"})
-
-
-def test_a_cuda_graph_or_device_needs_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="device=cuda"):
-        TORCH.build(free_batch(), options={"mode": "cudagraph"})
-    for mode in ("eager", "cudagraph"):
-        with pytest.raises(BackendError, match="no CUDA device"):
-            TORCH.build(free_batch(), options={"device": "cuda", "mode": mode})
-
-
-@pytest.mark.parametrize("content", [b"\0" * 10, b"hello", np.random.default_rng(0).bytes(200)])
-def test_random_bytes_are_no_program(content: bytes, tmp_path: Path) -> None:
-    file = tmp_path / "net.pt2"
-    file.write_bytes(content)
-    with pytest.raises(ModelError, match="no exported program"):
-        TORCH.build(file)
-
-
-def test_saved_weights_are_no_program(tmp_path: Path) -> None:
-    torch.save(conv_net().state_dict(), tmp_path / "net.pt2")
-    with pytest.raises(ModelError, match=r"torch\.export\.save"):
-        TORCH.build(tmp_path / "net.pt2")
-
-
-def test_an_empty_or_a_missing_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / "net.pt2").touch()
-    with pytest.raises(ModelError, match="empty"):
-        TORCH.build(tmp_path / "net.pt2")
-    with pytest.raises(UsageError, match="no such file"):
-        TORCH.build(tmp_path / "other.pt2")
-
-
-@pytest.mark.parametrize("other", [object(), 3, None, (1, 2), b"bytes"])
-def test_anything_else_is_refused_with_what_is_taken(other: object) -> None:
-    with pytest.raises(UsageError, match=type(other).__name__) as caught:
-        TORCH.build(other)
-    assert "example_inputs" in caught.value.advice
-
-
-def test_a_module_without_example_inputs_is_told() -> None:
-    for model in (conv_net(), (conv_net(), None)):
-        with pytest.raises(UsageError, match="example inputs"):
-            TORCH.build(model)
-
-
-def test_a_model_that_fails_or_cannot_be_copied_is_told_at_build() -> None:
-    with pytest.raises(ModelError, match="torch fails"):
-        TORCH.build((conv_net(), torch.ones(1, 4, 4, 4)))
-    net = nn.Identity()
-    net.lock = Lock()
-    with pytest.raises(ModelError, match="cannot be copied"):
-        TORCH.build((net, IMAGE))
-
-
-def test_feeds_that_do_not_fit_are_the_users_mistake() -> None:
-    x = IMAGE.numpy()
-    with TORCH.build(free_batch()) as engine:
-        for feeds in ({}, {"input": x, "z": x}, {"input": x.astype(np.float64)}, {"input": x[:, :1]}):
-            with pytest.raises(UsageError):
-                engine.run(feeds)
-
-
-def test_a_closed_engine_says_so(tmp_path: Path) -> None:
-    with TORCH.build(free_batch()) as engine:
-        pass
-    uses = [engine.layers, engine.profile, engine.memory]
-    uses += [lambda: engine.run({"input": IMAGE.numpy()}), lambda: engine.save(tmp_path / "e.pt2")]
-    for use in uses:
-        with pytest.raises(UsageError, match="closed"):
-            use()
