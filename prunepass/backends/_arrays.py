@@ -13,7 +13,7 @@ BFLOAT16 = "bfloat16"
 
 
 def native(array: npt.ArrayLike) -> npt.NDArray[Any]:
-    """``array`` in C order and the machine's byte order; itself where it is that already."""
+    """``array`` in C order and the machine's byte order; the same memory where it is that already."""
     given = np.asarray(array)
     return np.asarray(given, dtype=given.dtype.newbyteorder("="), order="C")
 
