@@ -70,11 +70,12 @@ def test_nested_arguments_and_results_have_one_name_each(form: str) -> None:
     np.testing.assert_array_equal(made["parts_1"], wanted["parts"][1].detach().numpy())
 
 
-def test_the_users_model_and_the_feeds_are_left_as_they_were() -> None:
+@pytest.mark.parametrize("dtype", ["same", "bf16"])
+def test_the_users_model_and_the_feeds_are_left_as_they_were(dtype: str) -> None:
     net, x = Counting().train(), np.ones(2, np.float32)
     program = exported(Counting(), torch.ones(2))
     for model, held in (((net, torch.ones(2)), net.count), (program, program.state_dict["count"])):
-        with TORCH.build(model, options={"dtype": "bf16"}) as engine:
+        with TORCH.build(model, options={"dtype": dtype}) as engine:
             engine.run({"x": x})
             engine.profile(runs=1)
         assert held.tolist() == [0, 0]
