@@ -172,7 +172,8 @@ def test_a_saved_program_computes_the_same_and_tells_nothing_of_this_machine(tmp
         with TORCH.build(file) as again:
             assert again.outputs == engine.outputs
             np.testing.assert_array_equal(again.run({"input": IMAGE.numpy()})["output"], wanted)
-        assert str(Path(__file__).parent).encode() not in file.read_bytes()
+        # What is traced is in torch's own sources: their path would tell.
+        assert str(Path(torch.__file__).parent).encode() not in file.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"module.pt2", "program.pt2"}
 
 
