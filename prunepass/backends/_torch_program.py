@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import io
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,7 +152,11 @@ def _unpacked(program: Any, device: str, *, own: bool) -> Any:
     if device != "cpu":
         from torch.export.passes import move_to_device_pass
 
-        return move_to_device_pass(copied(program), device).module()
+        # The pass changes the program; a deep copy of one renames inputs, and what is saved and loaded does not.
+        memory, export = io.BytesIO(), runtime().export
+        export.save(program, memory)
+        memory.seek(0)
+        return move_to_device_pass(export.load(memory), device).module()
     return program.module() if own else copied(program.module())
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from prunepass import backends
+from prunepass.backends._torch_modes import Options, captured
+from prunepass.backends._torch_program import read_program
 from prunepass.ir import BackendError, ModelError, UsageError
 
 torch = pytest.importorskip("torch")
@@ -52,6 +57,51 @@ def test_a_cuda_graph_or_device_needs_cuda(monkeypatch: pytest.MonkeyPatch) -> N
     for mode in ("eager", "cudagraph"):
         with pytest.raises(BackendError, match="no CUDA device"):
             TORCH.build(free_batch(), options={"device": "cuda", "mode": mode})
+
+
+def test_a_program_moves_to_another_device_and_the_users_stays() -> None:
+    program = free_batch()
+    # Another name of the same device: there may be no other one here.
+    moved = read_program(program, "cpu:0").module
+    torch.testing.assert_close(moved(IMAGE), program.module()(IMAGE), rtol=0, atol=0)
+    assert {str(value.device) for value in program.state_dict.values()} == {"cpu"}
+
+
+def test_a_captured_call_is_replayed_on_new_data_in_the_same_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for CUDA: its graph does once more what it saw while it captured."""
+    seen: list[object] = []
+    inside: list[object] = []
+
+    class Graph:
+        def replay(self) -> None:
+            ((held, made),) = inside
+            made.copy_(held[0] * 2)
+
+    @contextmanager
+    def capturing(graph: object) -> Iterator[None]:
+        before = len(seen)
+        yield
+        inside.extend(seen[before:])
+
+    cuda = SimpleNamespace(
+        Stream=lambda: SimpleNamespace(wait_stream=lambda other: None),
+        current_stream=lambda: SimpleNamespace(wait_stream=lambda other: None),
+        stream=lambda stream: nullcontext(),
+        CUDAGraph=Graph,
+        graph=capturing,
+    )
+    monkeypatch.setattr(torch, "cuda", cuda)
+
+    def call(tensors: list[object]) -> object:
+        seen.append((tensors, tensors[0] * 2))
+        return seen[-1][1]
+
+    program = read_program((nn.Identity(), torch.ones(3)), "cpu")
+    replay = captured(call, program, Options())
+    assert len(inside) == 1 < len(seen)
+    for data in (torch.full((3,), 5.0), torch.arange(3.0)):
+        torch.testing.assert_close(replay([data]), data * 2)
+    assert program.example[0].tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("content", [b"\0" * 10, b"hello", np.random.default_rng(0).bytes(200)])
