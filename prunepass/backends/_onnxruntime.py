@@ -1,6 +1,6 @@
-"""ONNX Runtime on the CPU.
+"""ONNX Runtime, on the CPU or on a GPU.
 
-Its fast path for convolutions is a blocked channel layout (NCHWc); ``Engine.layers`` tells without a
+On the CPU its fast path for convolutions is a blocked channel layout (NCHWc); ``Engine.layers`` tells without a
 stop-watch which steps are on it.
 """
 
@@ -23,6 +23,7 @@ from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
 from ._options import read_options
 from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
+from ._write import written
 
 _INSTALL = "install it with: pip install 'prunepass[onnxruntime]'"
 _LEVELS = {
@@ -32,6 +33,13 @@ _LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 _ERRORS_ONLY = 3
+# Each before what it leaves the rest to.
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+_GPU = "install onnxruntime-gpu in place of onnxruntime, with the CUDA and cuDNN that it names"
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -41,10 +49,12 @@ class Options(msgspec.Struct, frozen=True):
         threads: that one inference uses.
         optimization: level of graph rewriting. ``all`` is the only one with the blocked layout; what ``save``
             writes then fits this kind of processor only, ``extended`` is portable.
+        provider: what computes; what it does not take, the next of TensorRT, CUDA and CPU does.
     """
 
     threads: Annotated[int, msgspec.Meta(ge=1)] = 1
     optimization: Literal["none", "basic", "extended", "all"] = "all"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
 
 
 def _runtime() -> Any:
@@ -56,9 +66,10 @@ def _runtime() -> Any:
 
 
 class OnnxRuntime:
-    """Builds engines with ONNX Runtime's CPU provider."""
+    """Builds engines with ONNX Runtime."""
 
     name = "onnxruntime"
+    reads = ("onnx",)
 
     def unavailable(self) -> str | None:
         try:
@@ -73,8 +84,23 @@ class OnnxRuntime:
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> OnnxRuntimeEngine:
         """An engine from what :func:`onnx_source` takes; options as in :class:`Options`."""
         read = read_options(Options, options)
-        _runtime()
+        _check_provider(_runtime(), read.provider)
         return OnnxRuntimeEngine(self, onnx_source(model), read)
+
+
+def _check_provider(ort: Any, provider: str) -> None:
+    has = ort.get_available_providers()
+    if _PROVIDERS[provider][0] not in has:
+        what = f"onnxruntime {ort.__version__} is installed with {', '.join(has)}, without {_PROVIDERS[provider][0]}"
+        raise BackendError(what, advice=_GPU)
+
+
+def _check_session(session: Any, provider: str) -> None:
+    """A provider whose libraries do not load is left out, and ONNX Runtime goes on without it."""
+    wanted, used = _PROVIDERS[provider][0], session.get_providers()
+    if wanted not in used:
+        what = f"{wanted} does not start here: onnxruntime would go on with {', '.join(used)}"
+        raise BackendError(what, advice=_GPU)
 
 
 class OnnxRuntimeEngine:
@@ -103,9 +129,13 @@ class OnnxRuntimeEngine:
             setattr(settings, name, value)
         given = os.fspath(self._source) if isinstance(self._source, Path) else self._source
         try:
-            return ort.InferenceSession(given, settings, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(
+                given, settings, providers=list(_PROVIDERS[self._options.provider])
+            )
         except Exception as error:  # its exceptions share no base class
             raise model_error(error, self._source) from error
+        _check_session(session, self._options.provider)
+        return session
 
     def run(self, feeds: Feeds) -> dict[str, npt.NDArray[Any]]:
         if self._session is None:
@@ -115,6 +145,7 @@ class OnnxRuntimeEngine:
     def _infer(self, session: Any, feeds: Feeds) -> dict[str, npt.NDArray[Any]]:
         arrays = {name: np.asarray(array) for name, array in feeds.items()}
         try:
+            # Arrays are of the host: a GPU has finished when their results are there.
             results = session.run(self._names, arrays)
         except Exception as error:  # as above; checked only now because a check would be timed too
             check_feeds(self.inputs, arrays)
@@ -123,14 +154,8 @@ class OnnxRuntimeEngine:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the optimised model, as ONNX."""
-        target = Path(path)
-        try:
-            with TemporaryDirectory(dir=target.parent, prefix=".prunepass-") as folder:
-                part = Path(folder) / target.name
-                self._make(optimized_model_filepath=os.fspath(part))
-                part.replace(target)
-        except OSError as error:
-            raise UsageError(f"cannot write the engine: {error.strerror}", where=str(target)) from error
+        with written(path) as part:
+            self._make(optimized_model_filepath=os.fspath(part))
 
     def layers(self) -> tuple[Layer, ...]:
         with TemporaryDirectory(prefix="prunepass-") as folder:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import msgspec
 
 from ..ir import BackendError, ModelError, UnsupportedError
 from ._protocol import Layer, LayerTime, TensorSpec
+from ._times import layer_times
 
 _PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _IR_VERSION = re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)")
@@ -101,7 +101,4 @@ def times_of(profile: bytes, *, skip: int = 0) -> tuple[LayerTime, ...]:
         elif event.name == _END:
             inferences.append(Counter())
     kept = [times for times in inferences if times][skip:]
-    keys = dict.fromkeys(key for times in kept for key in times)
-    medians = {key: median(times[key] for times in kept) for key in keys}
-    whole = sum(medians.values()) or 1
-    return tuple(LayerTime(name, kind, float(time), time / whole) for (name, kind), time in medians.items())
+    return layer_times(kept)

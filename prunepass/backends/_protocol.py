@@ -128,6 +128,15 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Endings of the model files that it builds from, without the dot: ``("onnx",)``, ``("pt2",)``.
+
+        A backend that reads ``onnx`` takes files of any other ending for ONNX, unless another backend is
+        known to read them.
+        """
+        ...
+
     def unavailable(self) -> str | None:
         """Why it cannot build here and what to install, or None where it can."""
         ...

@@ -15,8 +15,10 @@ from ._protocol import Backend
 
 _BUILT_IN = {
     "onnxruntime": "._onnxruntime",
+    "openvino": "._openvino",
     "tensorrt": "._tensorrt",
     "tensorrt-rtx": "._tensorrt_rtx",
+    "torch": "._torch",
 }
 _GROUP = "prunepass.backends"
 
@@ -37,7 +39,7 @@ def get(name: str) -> Backend:
     found: object = import_module(module, __package__).backend if module else _added(name)
     if not isinstance(found, Backend):
         what = f"entry point '{name}' of {_GROUP} is no backend"
-        raise BackendError(what, advice="it lacks a method of prunepass.backends.Backend")
+        raise BackendError(what, advice="it lacks a part of prunepass.backends.Backend")
     return found
 
 

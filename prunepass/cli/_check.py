@@ -166,9 +166,11 @@ def _grain(graph: Graph, plan: Plan) -> list[Finding]:
 
 def _speed(against: str, out: str, backend: str) -> Finding:
     from ..measure import compare
-    from ._engines import onnx_file, ready
+    from ._engines import readable, ready
 
-    result = compare([onnx_file(against), onnx_file(out)], ready(backend), names=["original", "pruned"])
+    builder = ready(backend)
+    models = [readable(against, builder), readable(out, builder)]
+    result = compare(models, builder, names=["original", "pruned"])
     ratio = result.engines[1].faster("cpu")
     text = f"{ratio.median:.2f}x as fast by CPU time ({ratio.p10:.2f}-{ratio.p90:.2f}) on {result.backend}"
     return Finding("speed", not result.slower("cpu"), text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,22 +30,25 @@ def backends(face: Face, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1, sort_keys=True))
         return
     rows = [
-        (name, state["version"] or "-", state["unavailable"] or "available") for name, state in found.items()
+        (name, state["version"] or "-", " ".join(state["reads"] or ()), state["unavailable"] or "available")
+        for name, state in found.items()
     ]
-    face.show(table("", ("backend", "version", ""), rows))
+    face.show(table("", ("backend", "version", "reads", ""), rows))
 
 
-def _state(name: str) -> dict[str, str | None]:
+def _state(name: str) -> dict[str, Any]:
     from ..backends import get
     from ..ir import BackendError
 
+    reads = None
     try:
         backend = get(name)
+        reads = list(backend.reads)
         reason = backend.unavailable()
         version = backend.version() if reason is None else None
     except BackendError as error:
         reason, version = str(error), None
-    return {"version": version, "unavailable": reason}
+    return {"version": version, "reads": reads, "unavailable": reason}
 
 
 def ready(name: str) -> Backend:
@@ -64,17 +67,34 @@ def ready(name: str) -> Backend:
     return backend
 
 
-def onnx_file(name: str) -> str:
-    """``name`` where it is an ONNX file; engines read nothing else."""
+def readable(name: str, backend: Backend) -> str:
+    """``name`` where it is a file that ``backend`` reads; what no backend knows by its ending may be ONNX."""
     from ..ir import UsageError
 
     path = Path(name)
     if not path.is_file():
         raise UsageError("there is no such file", where=name)
-    if path.suffix == ".pt2":
+    ending = path.suffix.lower().removeprefix(".")
+    if ending in backend.reads or ("onnx" in backend.reads and ending not in _endings()):
+        return name
+    if ending == "pt2" and "onnx" in backend.reads:
         advice = "write the model as ONNX: prunepass prune or apply with -o OUT.onnx"
-        raise UsageError("engines read ONNX files", where=name, advice=advice)
-    return name
+    else:
+        advice = "another backend may: see 'prunepass backends'"
+    reads = ", ".join(f".{each}" for each in backend.reads)
+    raise UsageError(f"backend '{backend.name}' reads {reads}", where=name, advice=advice)
+
+
+def _endings() -> set[str]:
+    """Of the files that some backend is known to read."""
+    from ..backends import get, names
+    from ..ir import BackendError
+
+    found: set[str] = set()
+    for name in names():
+        with suppress(BackendError):
+            found.update(get(name).reads)
+    return found
 
 
 @click.command()
@@ -84,13 +104,13 @@ def onnx_file(name: str) -> str:
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="An option of the backend.")
 @spoken
 def build(face: Face, model: str, out: str, backend: str, assignments: tuple[str, ...]) -> None:
-    """Build an engine from the ONNX file MODEL."""
+    """Build an engine from MODEL, a file that the backend reads."""
     from ._files import Outputs, check_outputs
     from ._progress import progress
 
     check_outputs((out,), (model,))
     builder = ready(backend)
-    onnx_file(model)
+    readable(model, builder)
     options = dict(_pair(assignment) for assignment in assignments)
     with progress(face) as shown, Outputs() as outputs:
         shown.say(f"building for {backend}")
@@ -116,7 +136,7 @@ def _pair(assignment: str) -> tuple[str, str]:
 @click.option("--json", "json_out", metavar="F", help="Also write the result as JSON; - is stdout, alone.")
 @spoken
 def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | None, **timing: Any) -> None:
-    """Time ONNX files against the first of them.
+    """Time models against the first of them.
 
     Interleaved, by wall time and by CPU time, in trtexec's terms.
     """
@@ -125,7 +145,7 @@ def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | Non
 
     builder = ready(backend)
     check_outputs((None if json_out == "-" else json_out,), models)
-    files = [onnx_file(model) for model in models]
+    files = [readable(model, builder) for model in models]
     quiet = face.verbosity < 0 or not face.err.is_terminal
     with nullcontext() if quiet else progress_bar("measuring", face.err) as tick:
         result = compare(files, builder, progress=tick, **timing)

@@ -69,3 +69,13 @@ def loop_net(turns: int) -> onnx.ModelProto:
     )
     net.graph.initializer.append(numpy_helper.from_array(np.asarray(turns, np.int64), "turns"))
     return net
+
+
+def doubling_net(dtype: str) -> onnx.ModelProto:
+    """``y = x + x``, or ``x or x``, in any type; a free batch."""
+    words = {"float32": "FLOAT", "float64": "DOUBLE"}
+    kind = getattr(TensorProto, words.get(dtype, dtype.upper()))
+    twice = helper.make_node("Or" if dtype == "bool" else "Add", ["x", "x"], ["y"], "twice")
+    ends = [helper.make_tensor_value_info(name, kind, ("batch", 2)) for name in ("x", "y")]
+    graph = helper.make_graph([twice], "net", ends[:1], ends[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)

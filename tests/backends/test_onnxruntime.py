@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prunepass import backends
-from prunepass.ir import ModelError, UsageError
+from prunepass.ir import BackendError, ModelError, UsageError
 
 onnx = pytest.importorskip("onnx")
 onnx_ir = pytest.importorskip("onnx_ir")
@@ -162,3 +162,31 @@ def test_the_users_model_is_left_as_it_was() -> None:
     with ORT.build(net) as engine:
         engine.layers()
     assert net.SerializeToString() == before
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_is_not_installed_is_refused_with_what_is(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(BackendError, match=rf"with CPUExecutionProvider, without (?i:{provider})Exec.*-gpu"):
+        ORT.build(linear_net(WEIGHT), options={"provider": provider})
+
+
+def test_a_provider_that_onnxruntime_silently_leaves_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    asked = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, model: object, settings: object, providers: list[str]) -> None:
+            asked.append(providers)
+            super().__init__(model, settings, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    with pytest.raises(BackendError, match="CUDAExecutionProvider does not start"):
+        ORT.build(linear_net(WEIGHT), options={"provider": "cuda"})
+    assert asked == [["CUDAExecutionProvider", "CPUExecutionProvider"]]

@@ -32,15 +32,25 @@ def test_a_backend_is_available_exactly_when_it_gives_no_reason() -> None:
     assert backends.available() == tuple(name for name, reason in reasons.items() if reason is None)
 
 
-def test_a_missing_package_is_told_with_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    backend = backends.get("onnxruntime")
-    assert "prunepass[onnxruntime]" in (backend.unavailable() or "")
-    assert "onnxruntime" not in backends.available()
-    with pytest.raises(BackendError, match="onnxruntime"):
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino", "torch"])
+def test_a_missing_package_is_told_with_the_extra_to_install(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    backend = backends.get(name)
+    assert f"prunepass[{name}]" in (backend.unavailable() or "")
+    assert name not in backends.available()
+    with pytest.raises(BackendError, match=name):
         backend.build(b"anything")
-    with pytest.raises(BackendError, match="onnxruntime"):
+    with pytest.raises(BackendError, match=name):
         backend.version()
+
+
+def test_every_backend_says_which_files_it_reads() -> None:
+    reads = {name: backends.get(name).reads for name in backends.names()}
+    assert "onnx" in reads["onnxruntime"]
+    assert "onnx" in reads["openvino"]
+    assert reads["torch"] == ("pt2",)
 
 
 def test_naming_a_backend_loads_no_engine() -> None:
@@ -57,6 +67,7 @@ class Added:
     """A backend of another distribution."""
 
     name = "added"
+    reads = ("onnx",)
 
     def unavailable(self) -> str | None:
         return "no such hardware"

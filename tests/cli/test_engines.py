@@ -21,6 +21,8 @@ def test_backends_says_of_each_whether_it_is_there_or_why_not(capsys: pytest.Cap
     found = json.loads(ran.out)
     assert found["onnxruntime"]["unavailable"] is None
     assert all(state["version"] or state["unavailable"] for state in found.values())
+    assert found["onnxruntime"]["reads"] == ["onnx"]
+    assert found["torch"]["reads"] == ["pt2"]
     assert "onnxruntime" in run(capsys, "backends").out
 
 
@@ -114,6 +116,52 @@ def test_engines_refuse_an_exported_program_with_advice(
     ran = run(capsys, "bench", tmp_path / "net.pt2", *FAST)
     assert ran.code == 2
     assert "OUT.onnx" in ran.err
+
+
+def test_a_backend_refuses_what_only_others_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    for name, backend, said in (
+        ("net.onnx", "torch", "reads .pt2"),
+        ("net.xml", "onnxruntime", "reads .onnx"),
+        ("net.pt2", "onnxruntime", "OUT.onnx"),
+    ):
+        (tmp_path / name).write_bytes(b"x")
+        ran = run(capsys, "bench", tmp_path / name, "--backend", backend, "--duration", "0.01")
+        assert ran.code == 2
+        assert said in ran.err
+
+
+def test_an_unknown_ending_may_be_onnx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.model")
+    assert run(capsys, "bench", net, *FAST).code == 0
+
+
+def test_openvino_builds_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("openvino")
+    net, fast = nets.save(tmp_path / "net.onnx"), ("--backend", "openvino", "--duration", "0.01")
+    for engine in ("engine.blob", "engine.xml"):
+        ran = run(capsys, "build", net, "-o", tmp_path / engine, "--backend", "openvino")
+        assert ran.code == 0, ran.err
+    assert files(tmp_path) == {"net.onnx", "engine.blob", "engine.xml", "engine.bin"}
+    ran = run(capsys, "bench", net, tmp_path / "engine.blob", tmp_path / "engine.xml", *fast, "--json", "-")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["backend"] == "openvino"
+    ran = run(capsys, "build", net, "-o", tmp_path / "engine.onnx", "--backend", "openvino")
+    assert ran.code == 2
+    assert ".blob" in ran.err
+
+
+def test_torch_builds_and_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU()).eval()
+    torch.export.save(torch.export.export(net, (torch.ones(1, 4),)), tmp_path / "net.pt2")
+    plain = ("build", tmp_path / "net.pt2", "-o", tmp_path / "engine.pt2", "--backend", "torch")
+    ran = run(capsys, *plain, "--set", "memory_format=channels_last")
+    assert ran.code == 0, ran.err
+    both = (tmp_path / "net.pt2", tmp_path / "engine.pt2")
+    ran = run(capsys, "bench", *both, "--backend", "torch", "--duration", "0.01", "--json", "-")
+    assert [engine["name"] for engine in json.loads(ran.out)["engines"]] == ["net", "engine"]
+    assert run(capsys, *plain, "--set", "mode=cudagraph").code == 2
 
 
 def test_passes_lists_passes_scores_and_targets(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ class IdleBackend:
     """Builds idle engines and remembers them."""
 
     name = "idle"
+    reads = ("onnx",)
 
     def __init__(self) -> None:
         self.built: list[IdleEngine] = []
