@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """One group: channels before and after, places it occurs in, why it is pinned or inexact."""
+    """One group: channels before and after, places it occurs in, why it is pinned or inexact.
+
+    Attributes:
+        places: where the channels occur, for pages; ``prunepass analyze --json`` has them as data.
+    """
 
     name: str
     size: int
@@ -23,6 +27,7 @@ class GroupRow:
     members: int
     pins: tuple[str, ...] = ()
     inexact: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Report:
         """One JSON document with sorted keys; no timings, so that it is reproducible."""
         data = asdict(self)
         del data["seconds"]
+        for row in data["groups"]:
+            del row["places"]
         return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
     def summary(self) -> list[tuple[str, str, str, str]]:
@@ -88,6 +95,7 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
             len(group.members),
             tuple(str(pin) for pin in group.pins),
             group.inexact,
+            tuple(dict.fromkeys(f"{member.role} {member.node}" for member in group.members)),
         )
         for group in coupling.groups
     )
