@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .passes import Cost, Coupling, Plan, Proof, State, Timings, couple, graph_cost
+from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
 
 if TYPE_CHECKING:
     from ._prune import HostCheck
@@ -95,10 +95,18 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
             len(group.members),
             tuple(str(pin) for pin in group.pins),
             group.inexact,
-            tuple(dict.fromkeys(f"{member.role} {member.node}" for member in group.members)),
+            _places(group),
         )
         for group in coupling.groups
     )
+
+
+def _places(group: Group) -> tuple[str, ...]:
+    """``node: role, role`` of every node where the group's channels occur."""
+    roles: dict[str, dict[str, None]] = {}
+    for member in group.members:
+        roles.setdefault(member.node, {})[member.role] = None
+    return tuple(f"{node}: {', '.join(found)}" for node, found in roles.items())
 
 
 def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:

@@ -30,8 +30,8 @@ def analyze(
     Each group of coupled channels can only be cut together. The cost is that of one run at the captured
     shapes.
     """
-    from .._analyze import capture
     from .._analyze import analyze as run
+    from .._analyze import capture
     from .._report import note_of
     from ._models import load
     from ._progress import progress

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -25,11 +24,16 @@ class EngineView:
     layers: tuple[Layer, ...]
     times: Mapping[str, float] = field(default_factory=dict)
 
-    def census(self) -> Counter[tuple[str, str]]:
-        """Number of layers by (kind, layout)."""
-        return Counter((layer.kind, layer.layout) for layer in self.layers)
+    def census(self) -> dict[Kind, tuple[int, float]]:
+        """Number and microseconds of layers by (kind, layout)."""
+        found: dict[Kind, tuple[int, float]] = {}
+        for layer in self.layers:
+            count, spent = found.get((layer.kind, layer.layout), (0, 0.0))
+            found[layer.kind, layer.layout] = (count + 1, spent + self.times.get(layer.name, 0.0))
+        return found
 
 
+Kind = tuple[str, str]
 Pair = tuple[Layer | None, Layer | None]
 
 
@@ -54,10 +58,15 @@ def engine_view(
 def pairs(before: EngineView, after: EngineView) -> Iterator[Pair]:
     """Layers side by side: those of the same kind and name together, others alone, in order."""
     left, right = before.layers, after.layers
-    keys = [[(layer.kind, layer.name) for layer in layers] for layers in (left, right)]
-    for what, i, i_end, j, j_end in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+    keys = [[_key(layer) for layer in layers] for layers in (left, right)]
+    for what, i, i_end, j, j_end in SequenceMatcher(a=keys[0], b=keys[1], autojunk=False).get_opcodes():
         if what == "equal":
             yield from zip(left[i:i_end], right[j:j_end], strict=True)
         else:
             yield from ((layer, None) for layer in left[i:i_end])
             yield from ((None, layer) for layer in right[j:j_end])
+
+
+def _key(layer: Layer) -> Kind:
+    """Reorders are numbered as the engine makes them: their names say nothing."""
+    return (layer.kind, "" if layer.layout == "reorder" else layer.name)

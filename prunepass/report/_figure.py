@@ -15,6 +15,8 @@ from ._words import times
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..measure import Ratio
+
 # Two colours of Okabe and Ito's set, which people of every colour vision tell apart, also when printed grey.
 _KEPT, _CUT, _OLD, _INK = "#0072B2", "#EDB27F", "#8A8F98", "#17202b"
 _WIDTH, _NAMED = 7.2, 32  # inches: the text width of a page; groups that still have room for their names
@@ -100,9 +102,11 @@ def _panels(page: Page) -> list[tuple[float, Callable[[Axes, Page], None]]]:
 def _groups(ax: Axes, page: Page) -> None:
     rows = [row for row in page.groups if not row.pins]
     places = range(len(rows))
-    hatch = {"hatch": "////", "edgecolor": "white"} if len(rows) <= _NAMED else {}
-    ax.bar(places, [row.size for row in rows], width=0.85, color=_CUT, label="cut", **hatch)
+    whole = ax.bar(places, [row.size for row in rows], width=0.85, color=_CUT, label="cut")
     ax.bar(places, [row.kept for row in rows], width=0.85, color=_KEPT, label="kept")
+    if len(rows) <= _NAMED:
+        for bar in whole:
+            bar.set(hatch="////", edgecolor="white")
     ax.set_title("Channels of each coupled group")
     ax.set_ylabel("channels")
     ax.margins(x=0.01)
@@ -122,7 +126,7 @@ def _short(name: str, most: int = 24) -> str:
 def _latency(ax: Axes, page: Page) -> None:
     timing = page.timing
     assert timing is not None
-    labels = []
+    labels: list[str] = []
     for clock in ("cpu", "wall"):
         for at, one in enumerate(timing.engines):
             stats, ratio = getattr(one, clock), one.faster_cpu if clock == "cpu" else one.faster_wall
@@ -142,20 +146,34 @@ def _latency(ax: Axes, page: Page) -> None:
 
 
 def _trials(ax: Axes, page: Page) -> None:
-    assert page.quality is not None
-    best = front(page.trials, page.quality)
+    quality = page.quality
+    assert quality is not None
+    best = front(page.trials, quality)
     for trial in page.trials:
-        if trial.faster is None or trial.quality is None:
-            continue
-        x, y = trial.faster.median, trial.quality
-        spread = [[max(0.0, x - trial.faster.p10)], [max(0.0, trial.faster.p90 - x)]]
-        colour = _KEPT if trial in best else _OLD
-        ax.errorbar(x, y, xerr=spread, fmt="o" if trial in best else "x", color=colour, elinewidth=1, capsize=2)
-        ax.annotate(_plain(trial.name), (x, y), textcoords="offset points", xytext=(5, 4), fontsize=7)
+        if trial.faster is not None and trial.quality is not None:
+            _trial(ax, trial.name, (trial.faster, trial.quality), best=trial in best)
     line = [(t.faster.median, t.quality) for t in best if t.faster is not None and t.quality is not None]
     if line:
         ax.plot(*zip(*line, strict=True), color=_KEPT, linewidth=1, linestyle="--")
+    if quality.original is not None:
+        ax.plot(1.0, quality.original, "s", color=_INK, fillstyle="none")
+        ax.annotate(
+            "original", (1.0, quality.original), textcoords="offset points", xytext=(6, 5), fontsize=7
+        )
+    ax.axvline(1.0, color=_OLD, linewidth=0.8, linestyle=":")
     ax.margins(x=0.15, y=0.15)
+    if not quality.rising:
+        ax.invert_yaxis()
     ax.set_xlabel("times as fast as the original (CPU time; median, p10 to p90)")
-    ax.set_ylabel(_plain(page.quality.name))
+    ax.set_ylabel(_plain(quality.name) + ("" if quality.rising else " (less is better)"))
     ax.set_title("Candidates; joined: those that no other one beats")
+
+
+def _trial(ax: Axes, name: str, place: tuple[Ratio, float], *, best: bool) -> None:
+    ratio, y = place
+    x = ratio.median
+    spread = [[max(0.0, x - ratio.p10)], [max(0.0, ratio.p90 - x)]]
+    colour, mark = (_KEPT, "o") if best else (_OLD, "x")
+    ax.errorbar(x, y, xerr=spread, fmt=mark, color=colour, elinewidth=1, capsize=2)
+    if best:
+        ax.annotate(_plain(name), (x, y), textcoords="offset points", xytext=(5, 5), fontsize=7)

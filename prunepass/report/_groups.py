@@ -57,7 +57,13 @@ def skyline(widths: Sequence[tuple[int, int]], names: Sequence[str] = (), *, lab
         columns.append(column)
     box = f"0 0 {len(widths)} {_TALL:g}"
     return tag(
-        "svg", columns, viewBox=box, preserveAspectRatio="none", class_="skyline", role="img", aria_label=label
+        "svg",
+        columns,
+        viewBox=box,
+        preserveAspectRatio="none",
+        class_="skyline",
+        role="img",
+        aria_label=label,
     )
 
 
@@ -66,7 +72,9 @@ def _block(at: int, height: float, kind: str) -> Markup:
 
 
 def _skyline(free: Sequence[GroupRow]) -> Markup:
-    label = "Channels kept and cut of every group, in the order of the network; the list below has the figures"
+    label = (
+        "Channels kept and cut of every group, in the order of the network; the list below has the figures"
+    )
     return skyline([(row.size, row.kept) for row in free], [row.name for row in free], label=label)
 
 
@@ -129,7 +137,7 @@ def _places(row: GroupRow) -> Markup:
     more = len(row.places) - len(shown)
     note = note_of(row)
     return joined(
-        tag("p", f"{row.members} places where these channels occur:", class_="faint"),
+        tag("p", f"These channels occur in {row.members} places, of:", class_="faint"),
         tag("ul", shown, tag("li", f"and {more} more") if more > 0 else ""),
         tag("p", f"Inexact: {note}") if note else "",
     )

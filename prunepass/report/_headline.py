@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..measure import Comparison, Ratio
 from ._markup import Markup, joined, tag
-from ._page import Page
-from ._words import interval, percent, short, small, times
+from ._page import Page, Quality, Trial
+from ._pareto import front
+from ._words import MINUS, TIMES, interval, percent, short, small, times
 
 
 def headline(page: Page) -> Markup:
@@ -15,6 +16,8 @@ def headline(page: Page) -> Markup:
     cards = [_cost(page, "macs", "multiply-accumulates"), _cost(page, "params", "parameters")]
     if page.timing is not None and len(page.timing.engines) > 1:
         cards += list(_latency(page.timing))
+    if page.quality is not None:
+        cards += [_best(trial, page.quality) for trial in front(page.trials, page.quality)[-3:]]
     cards += [_accuracy(name, pair) for name, pair in sorted(page.accuracy.items())]
     return tag("section", tag("h2", "At a glance", class_="seen-not"), tag("div", cards, class_="cards"))
 
@@ -32,8 +35,8 @@ def _cost(page: Page, kind: str, label: str) -> Markup:
     if new is None:
         return _card(label, amounts[0], *amounts[1:], f"{old:,} exactly")
     kept = new / old if old else 1.0
-    fewer = f"{percent(kept)} kept" + (f", {old / new:.2f}× fewer" if new else "")
-    return _card(label, f"−{percent(1 - kept)}", *amounts, fewer)
+    fewer = f"{percent(kept)} kept" + (f", {old / new:.2f}{TIMES} fewer" if new else "")
+    return _card(label, f"{MINUS}{percent(1 - kept)}", *amounts, fewer)
 
 
 def _change(page: Page, kind: str, unit: str) -> str:
@@ -51,6 +54,15 @@ def _latency(timing: Comparison) -> Iterator[Markup]:
         yield _card(label, _pace(ratio), medians, f"{interval(ratio)}, p10 to p90", mood=_mood(ratio))
 
 
+def _best(trial: Trial, quality: Quality) -> Markup:
+    assert trial.faster is not None and trial.quality is not None
+    lines = (
+        f"{percent(trial.kept)} of the MACs kept" if trial.kept is not None else "",
+        f"{quality.name} {trial.quality:.3g}",
+    )
+    return _card(f"★ {trial.name}", _pace(trial.faster), *lines, mood=_mood(trial.faster))
+
+
 def _pace(ratio: Ratio) -> str:
     return f"{times(ratio)} {'faster' if ratio.median >= 1 else 'as fast'}"
 
@@ -62,7 +74,9 @@ def _mood(ratio: Ratio) -> str:
 
 def _accuracy(name: str, pair: tuple[float, float]) -> Markup:
     before, after = pair
-    return _card(name, f"{after:.4g}", f"{before:.4g} → {after:.4g}", f"{after - before:+.3g}".replace("-", "−"))
+    return _card(
+        name, f"{after:.4g}", f"{before:.4g} → {after:.4g}", f"{after - before:+.3g}".replace("-", MINUS)
+    )
 
 
 def proof(page: Page) -> Markup:
@@ -75,7 +89,7 @@ def proof(page: Page) -> Markup:
         where = f"reference interpreter, float64, worst at {found.where}"
         rows.append((where, f"{found.values:,}", found.worst, found.tolerance))
     if page.host is not None:
-        rows.append(("its own host, outputs alone", "–", page.host.worst, page.host.tolerance))
+        rows.append(("its own host, outputs alone", "-", page.host.worst, page.host.tolerance))
     holds = all(worst <= tolerance for _, _, worst, tolerance in rows)
     verdict = "The pruned model computes what the original computes without the cut channels."
     text = verdict if holds else "The proof does not hold."
@@ -93,15 +107,17 @@ def proof(page: Page) -> Markup:
 
 
 def _margin(worst: float, tolerance: float) -> str:
-    return f"{tolerance / worst:,.3g}× below" if worst else "exact"
+    return f"{tolerance / worst:,.3g}{TIMES} below" if worst else "exact"
 
 
-def figures(columns: tuple[str, ...], rows: object, *, label: str, names: int = 1) -> Markup:
+def figures(columns: tuple[str, ...], rows: Iterable[Sequence[str]], *, label: str, names: int = 1) -> Markup:
     """A table whose first ``names`` columns are text and the others numbers; it scrolls where it is too wide."""
-    head = (tag("th", name, scope="col", class_=None if at < names else "n") for at, name in enumerate(columns))
+    head = (
+        tag("th", name, scope="col", class_=None if at < names else "n") for at, name in enumerate(columns)
+    )
     body = [
         tag("tr", [tag("td", cell, class_=None if at < names else "n") for at, cell in enumerate(row)])
-        for row in rows  # type: ignore[attr-defined]
+        for row in rows
     ]
     table = tag("table", tag("thead", tag("tr", head)), tag("tbody", body))
     return scrolling(table, label)

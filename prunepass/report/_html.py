@@ -13,7 +13,7 @@ from ._groups import groups
 from ._headline import headline, proof
 from ._latency import latency
 from ._layers import layers
-from ._markup import Markup, joined, tag
+from ._markup import Markup, tag
 from ._page import Page
 from ._trials import trials
 
@@ -52,18 +52,32 @@ def _kind(page: Page) -> str:
 
 def _own(name: str) -> Markup:
     """A file of this package; it holds no ``<``, so nothing in it ends the element it stands in."""
-    return Markup((files(__package__) / name).read_text("utf-8"))
+    return Markup((files("prunepass.report") / name).read_text("utf-8"))
 
 
 def _notes(page: Page) -> Markup:
-    rows = [(kind, f"{page.before[kind]:,}", _after(page, kind)) for kind in ("macs", "params", "size", "channels")]
+    rows = [
+        (kind, f"{page.before[kind]:,}", _after(page, kind))
+        for kind in ("macs", "params", "size", "channels")
+    ]
     exact = tag(
         "details",
         tag("summary", "Exact figures"),
         tag(
             "table",
-            tag("thead", tag("tr", [tag("th", name, class_="n" if name else None) for name in ("", "before", "after")])),
-            tag("tbody", (tag("tr", tag("td", a), tag("td", b, class_="n"), tag("td", c, class_="n")) for a, b, c in rows)),
+            tag(
+                "thead",
+                tag(
+                    "tr", [tag("th", name, class_="n" if name else None) for name in ("", "before", "after")]
+                ),
+            ),
+            tag(
+                "tbody",
+                (
+                    tag("tr", tag("td", a), tag("td", b, class_="n"), tag("td", c, class_="n"))
+                    for a, b, c in rows
+                ),
+            ),
         ),
     )
     return tag("section", tag("h2", "How"), [tag("p", note) for note in page.notes], exact, id_="how")

@@ -29,7 +29,9 @@ def latency(page: Page) -> Markup:
 def _chart(timing: Comparison) -> Markup:
     """A track for each engine and clock; all share one axis that starts at zero."""
     rows = [
-        (one, word, getattr(one, clock), at) for clock, word in _CLOCKS for at, one in enumerate(timing.engines)
+        (one, word, getattr(one, clock), at)
+        for clock, word in _CLOCKS
+        for at, one in enumerate(timing.engines)
     ]
     most = max(stats.p90 for _, _, stats, _ in rows) * 1.02 or 1.0
     axis = [tag("span", f"{tick:g}", style=f"left:{100 * tick / most:.2f}%") for tick in ticks(0, most)]
@@ -92,4 +94,4 @@ def _rounds(found: Any) -> Markup:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, (int, float)) else str(value if value is not None else "–")
+    return f"{value:.3f}" if isinstance(value, (int, float)) else str(value if value is not None else "-")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..backends import Layer
 from ._engine import EngineView, pairs
 from ._headline import figures, scrolling
 from ._markup import Markup, joined, tag
 from ._page import Page
+
+_NONE = (0, 0.0)
 
 
 def layers(page: Page) -> Markup:
@@ -25,41 +27,29 @@ def layers(page: Page) -> Markup:
 
 
 def _census(views: tuple[EngineView, ...]) -> Markup:
-    counts = [view.census() for view in views]
-    spent = [_spent(view) for view in views]
-    kinds = sorted({kind for count in counts for kind in count}, key=lambda kind: (-counts[0][kind], kind))
+    found = [view.census() for view in views]
+    kinds = {kind for census in found for kind in census}
+    ordered = sorted(kinds, key=lambda kind: (-found[0].get(kind, _NONE)[0], kind))
     columns = ["kind", "layout"]
     for view in views:
-        columns += [view.name, *(["µs"] if view.times else [])]
-    rows = [_census_row(kind, views, counts, spent) for kind in kinds]
-    total: list[str] = ["all", ""]
-    for view, time in zip(views, spent, strict=True):
-        total += [str(len(view.layers)), *([f"{sum(time.values()):,.0f}"] if view.times else [])]
-    return figures(tuple(columns), [*rows, total], label="Layers by kind", names=2)
+        columns += [view.name, *(["\u00b5s"] if view.times else [])]
+    rows = [[*kind, *_counts(views, [census.get(kind, _NONE) for census in found])] for kind in ordered]
+    spent = [sum(time for _, time in census.values()) for census in found]
+    sums = [(len(view.layers), time) for view, time in zip(views, spent, strict=True)]
+    rows.append(["all", "", *_counts(views, sums)])
+    return figures(tuple(columns), rows, label="Layers by kind", names=2)
 
 
-def _census_row(
-    kind: tuple[str, str], views: tuple[EngineView, ...], counts: list[object], spent: list[dict[object, float]]
-) -> list[str]:
-    row = list(kind)
-    for view, count, time in zip(views, counts, spent, strict=True):
-        row.append(str(count[kind]))  # type: ignore[index]
+def _counts(views: Sequence[EngineView], found: Sequence[tuple[int, float]]) -> Iterator[str]:
+    for view, (count, spent) in zip(views, found, strict=True):
+        yield str(count)
         if view.times:
-            row.append(f"{time.get(kind, 0.0):,.0f}")
-    return row
-
-
-def _spent(view: EngineView) -> dict[object, float]:
-    found: dict[object, float] = {}
-    for layer in view.layers:
-        kind = (layer.kind, layer.layout)
-        found[kind] = found.get(kind, 0.0) + view.times.get(layer.name, 0.0)
-    return found
+            yield f"{spent:,.0f}"
 
 
 def _side_by_side(before: EngineView, after: EngineView) -> Markup:
     head = [tag("th", f"{view.name}", scope="col") for view in (before, after)]
-    timed = tag("th", "µs", scope="col", class_="n")
+    timed = tag("th", "\u00b5s", scope="col", class_="n")
     rows = list(_pair_rows(before, after))
     changed = sum("alone" in row for row in rows)
     table = tag(
@@ -81,7 +71,7 @@ def _pair_rows(before: EngineView, after: EngineView) -> Iterator[Markup]:
 
 def _cells(layer: Layer | None, view: EngineView) -> tuple[Markup, Markup]:
     if layer is None:
-        return tag("td", "–", class_="faint"), tag("td")
+        return tag("td", "-", class_="faint"), tag("td")
     covered = [node for node in layer.nodes if node != layer.name]
     time = view.times.get(layer.name)
     return (

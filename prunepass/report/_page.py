@@ -48,11 +48,13 @@ class Quality:
         name: of the axis, with its unit.
         rising: whether more is better.
         meaning: what it is and what it is not, in a sentence or two.
+        original: of the original; None where it is not known.
     """
 
     name: str
     rising: bool
     meaning: str
+    original: float | None = None
 
 
 @dataclass(frozen=True)

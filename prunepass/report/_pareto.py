@@ -8,25 +8,32 @@ from ._page import Quality, Trial
 
 
 def front(trials: Sequence[Trial], quality: Quality) -> tuple[Trial, ...]:
-    """Trials that no other one beats in speed and quality, fastest last.
+    """Trials that neither another one nor the original beats in speed and quality, fastest last.
 
     Trials without a speed or a quality take no part. Speed is that of the CPU clock, the median ratio.
     """
-    known = [trial for trial in trials if trial.faster is not None and trial.quality is not None]
-    best = [trial for trial in known if not any(_beats(other, trial, quality) for other in known)]
-    return tuple(sorted(best, key=lambda trial: (_speed(trial), trial.name)))
+    known = [(trial, _figures(trial, quality)) for trial in trials]
+    rivals = [figures for _, figures in known if figures is not None]
+    if quality.original is not None:
+        rivals.append((1.0, _good(quality.original, quality)))
+    best = [
+        (figures[0], trial.name, trial)
+        for trial, figures in known
+        if figures is not None and not any(_beats(rival, figures) for rival in rivals)
+    ]
+    return tuple(trial for _, _, trial in sorted(best, key=lambda each: each[:2]))
 
 
-def _speed(trial: Trial) -> float:
-    return trial.faster.median if trial.faster is not None else 0.0
+def _figures(trial: Trial, quality: Quality) -> tuple[float, float] | None:
+    """Speed and quality, more is better; None where one is not known."""
+    if trial.faster is None or trial.quality is None:
+        return None
+    return trial.faster.median, _good(trial.quality, quality)
 
 
-def _good(trial: Trial, quality: Quality) -> float:
-    value = trial.quality if trial.quality is not None else float("nan")
+def _good(value: float, quality: Quality) -> float:
     return value if quality.rising else -value
 
 
-def _beats(other: Trial, trial: Trial, quality: Quality) -> bool:
-    theirs = (_speed(other), _good(other, quality))
-    ours = (_speed(trial), _good(trial, quality))
-    return theirs != ours and all(a >= b for a, b in zip(theirs, ours, strict=True))
+def _beats(theirs: tuple[float, float], ours: tuple[float, float]) -> bool:
+    return theirs != ours and theirs[0] >= ours[0] and theirs[1] >= ours[1]

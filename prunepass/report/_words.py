@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..measure import Ratio
 
+# As escapes, so that nobody takes them for a letter x and a hyphen.
+TIMES, MINUS = "\u00d7", "\u2212"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -20,11 +22,11 @@ def _three(number: float) -> str:
 
 
 def times(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f}×"
+    return f"{ratio.median:.2f}{TIMES}"
 
 
 def interval(ratio: Ratio) -> str:
-    return f"{ratio.p10:.2f} to {ratio.p90:.2f}×"
+    return f"{ratio.p10:.2f} to {ratio.p90:.2f}{TIMES}"
 
 
 def percent(fraction: float) -> str:
