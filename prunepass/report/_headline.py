@@ -107,7 +107,10 @@ def proof(page: Page) -> Markup:
 
 
 def _margin(worst: float, tolerance: float) -> str:
-    return f"{tolerance / worst:,.3g}{TIMES} below" if worst else "exact"
+    if not worst:
+        return "exact"
+    factor = tolerance / worst
+    return f"{factor:,.{0 if factor >= 10 else 2}f}{TIMES} below" if factor >= 1 else "exceeded"
 
 
 def figures(columns: tuple[str, ...], rows: Iterable[Sequence[str]], *, label: str, names: int = 1) -> Markup:

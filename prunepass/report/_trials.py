@@ -31,7 +31,7 @@ def _plot(tried: Sequence[Trial], best: Sequence[Trial], quality: Quality) -> Ma
     shown = [(at, t, t.faster, t.quality) for at, t in enumerate(tried) if t.faster and t.quality is not None]
     if not shown:
         return tag("p", "No candidate was measured.", class_="faint")
-    across = _Scale([1.0, *(ratio.median for _, _, ratio, _ in shown)])
+    across = _Scale([1.0, *(end for _, _, ratio, _ in shown for end in (ratio.p10, ratio.p90))])
     first = [quality.original] if quality.original is not None else []
     up = _Scale([*first, *(value for _, _, _, value in shown)], falling=not quality.rising)
     points = [_point(at, t, ratio, (across, up.at(value)), t in best) for at, t, ratio, value in shown]
