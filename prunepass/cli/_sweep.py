@@ -12,7 +12,7 @@ import click
 from ._face import Face, spoken, table
 
 if TYPE_CHECKING:
-    from ..search import Row, Sweep
+    from ..sweeps import Row, Sweep
 
 _FAILED, _INTERRUPTED = 1, 130
 
@@ -79,7 +79,7 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     is done: the same command goes on where it was stopped. A candidate that cannot be made is a row with its
     reason; exit code 1 is for a sweep that made none.
     """
-    from ..search import sweep as run
+    from ..sweeps import sweep as run
     from ._files import check_outputs
     from ._progress import progress
     from ._reports import PAGES, check_report
@@ -112,7 +112,7 @@ def _teller(face: Face, say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 def _write(report: str, found: Sweep) -> None:
-    from ..search import page_of_sweep
+    from ..sweeps import page_of_sweep
     from ._files import Outputs
     from ._reports import write_page
 
@@ -123,7 +123,7 @@ def _write(report: str, found: Sweep) -> None:
 
 def _show(face: Face, found: Sweep) -> None:
     from ..report import front
-    from ..search import page_of_sweep
+    from ..sweeps import page_of_sweep
 
     page = page_of_sweep(found)
     assert page.quality is not None

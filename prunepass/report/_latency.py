@@ -9,7 +9,7 @@ from ..measure import Comparison, Measurement, Statistics
 from ._headline import figures
 from ._markup import Markup, joined, tag
 from ._page import Page
-from ._words import interval, ticks, times
+from ._words import MINUS, interval, ticks, times
 
 _CLOCKS = (("cpu", "CPU time"), ("wall", "wall time"))
 
@@ -82,16 +82,26 @@ def _rounds(found: Any) -> Markup:
     if not rounds:
         return joined()
     rows = [
-        (f"{at}", *(_number(getattr(one, name, None)) for name in ("predicted", "measured")))
+        (str(at), f"{one.predicted:.3f}", f"{one.measured:.3f}", _error(one.predicted, one.measured))
         for at, one in enumerate(rounds, 1)
     ]
-    columns = ("round", "predicted", "measured")
+    columns = ("round", "predicted", "measured", "prediction off by")
+    text = (
+        "Latency as a fraction of the original's: what the model of the engine said, and what the clock said."
+    )
     return joined(
         tag("h3", "Predicted against measured"),
-        tag("p", "Latency as a fraction of the original's.", class_="faint"),
+        tag("p", text, _outcome(found), class_="faint"),
         figures(columns, rows, label="Predicted and measured latency of every round"),
     )
 
 
-def _number(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, (int, float)) else str(value if value is not None else "-")
+def _error(predicted: float, measured: float) -> str:
+    return f"{100 * (predicted / measured - 1):+.1f} %".replace("-", MINUS) if measured else "-"
+
+
+def _outcome(found: Any) -> str:
+    budget, measured = getattr(found, "budget", None), getattr(found, "measured", None)
+    if budget is None or measured is None:
+        return ""
+    return f" The budget was {budget:g}, what was accepted measured {measured:.3f}."

@@ -20,7 +20,7 @@ QUICK = ("--scores", "l2", "--duration", "0")
 # Stops for a minute when the second candidate begins.
 SLOW = """
 import time
-import prunepass.search._make as made
+import prunepass.sweeps._make as made
 prune, calls = made.prune, []
 def slowly(*args, **options):
     calls.append(1)

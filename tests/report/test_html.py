@@ -85,7 +85,7 @@ def test_a_pruned_model_that_is_slower_is_not_called_faster() -> None:
 def test_every_prunable_group_has_a_bar_and_pinned_ones_their_reason() -> None:
     read = Reader(to_html(pages.page()))
     assert read.having("style").count("width:75.0%") == 1
-    assert [name for name in read.having("data-name")] == ["net.conv0", "net.conv1", "net.conv2"]
+    assert read.having("data-name") == ["net.conv0", "net.conv1", "net.conv2"]
     assert "2 pinned groups" in read.text
     assert read.text.count("an output of net") == 1, "a reason is given once for all that it holds for"
 
@@ -145,6 +145,5 @@ def test_hundreds_of_groups_stay_small() -> None:
 
 def test_a_section_that_scrolls_can_be_reached_by_keyboard() -> None:
     text = to_html(pages.page())
-    assert text.count('class="wide"') == len(
-        re.findall(r'class="wide" role="region" aria-label="[^"]+" tabindex="0"', text)
-    )
+    reachable = re.findall(r'class="wide" role="region" aria-label="[^"]+" tabindex="0"', text)
+    assert text.count('class="wide"') == len(reachable) > 0

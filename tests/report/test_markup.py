@@ -9,10 +9,8 @@ def test_text_is_escaped_and_markup_is_not() -> None:
 
 
 def test_attributes_are_escaped_and_named_as_html_names_them() -> None:
-    assert (
-        tag("a", class_="x", data_name='"><', hidden=False, id_=None)
-        == '<a class="x" data-name="&quot;&gt;&lt;"></a>'
-    )
+    made = tag("a", class_="x", data_name='"><', hidden=False, id_=None)
+    assert made == '<a class="x" data-name="&quot;&gt;&lt;"></a>'
     assert tag("input", disabled=True) == "<input disabled/>"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,7 @@ def test_along_the_front_speed_rises_and_quality_falls(
     sign = 1 if rising else -1
     figures = [(each.faster.median, sign * each.quality) for each in found]  # type: ignore[union-attr,operator]
     assert figures == sorted(figures, key=lambda pair: (pair[0], -pair[1]))
-    assert all(a[1] >= b[1] for a, b in zip(figures, figures[1:], strict=False))
+    assert all(a[1] >= b[1] for a, b in pairwise(figures))
 
 
 def test_trials_that_were_not_measured_take_no_part() -> None:

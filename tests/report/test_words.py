@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_ticks_are_few_even_and_inside(low: float, span: float) -> None:
     found = ticks(low, low + span)
     assert 2 <= len(found) <= 7
     assert all(low - 1e-6 * span <= tick <= low + span * (1 + 1e-6) for tick in found)
-    steps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(found)]
     assert max(steps) == pytest.approx(min(steps), rel=1e-3, abs=1e-9)
 
 

@@ -99,23 +99,28 @@ def sweep(  # noqa: PLR0913 - one call as prunepass.prune; every option is by na
         UsageError: an option is wrong, or the folder holds a sweep of another model or other options.
         ModelError: the model is invalid. BackendError: the backend or Ray is not available.
     """
-    path, place = _onnx(model), Path(folder)
+    path, version = _onnx(model), _version(backend)
     wanted = grid(budgets, scores, aligns, kind=kind)
     setup = Setup(
         backend=backend,
-        version=_version(backend),
+        version=version,
         threads=threads,
         duration=duration,
         keep=tuple(keep),
         accuracy=accuracy,
     )
-    crew = _crew(workers, ray)
-    known = _opened(path, place, setup, tell or _silent)
-    for step in _rounds(known, path, place, wanted, crew, tell or _silent):
-        step.save(place)
+    return _run(path, Path(folder), wanted, setup, _crew(workers, ray), tell or _silent)
+
+
+def _run(
+    path: Path, folder: Path, wanted: Sequence[Candidate], setup: Setup, crew: Crew, tell: Tell
+) -> Sweep:
+    known = _opened(path, folder, setup, tell)
+    for step in _rounds(known, path, folder, wanted, crew, tell):
+        step.save(folder)
         known = step
     rows = tuple(known.rows[candidate.key] for candidate in wanted)
-    return Sweep(path.name, place, setup, known.before, known.accuracy, rows)
+    return Sweep(path.name, folder, setup, known.before, known.accuracy, rows)
 
 
 def _silent(text: str) -> None:

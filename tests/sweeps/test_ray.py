@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prunepass.search._journal import load
+from prunepass.sweeps._journal import load
 from tests.cli import nets
 from tests.cli.tools import files
 
@@ -42,4 +42,4 @@ def test_a_local_cluster_prunes_and_measures_every_candidate(tmp_path: Path) -> 
     rows = journal.rows
     assert all(rows[f"macs-{budget}-l2-1"].timing is not None for budget in ("0.8", "0.6"))
     assert rows["macs-0.0001-l2-1"].rule == "budget"
-    assert f"{'macs-0.6-l2-1'}/model.onnx" in files(out)
+    assert "macs-0.6-l2-1/model.onnx" in files(out)

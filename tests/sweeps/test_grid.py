@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from prunepass.ir import UsageError
-from prunepass.search import Candidate, grid
+from prunepass.sweeps import Candidate, grid
 
 
 def test_the_grid_is_every_combination_once_in_the_order_given() -> None:

@@ -11,9 +11,9 @@ import onnx
 import pytest
 
 import prunepass as pp
-from prunepass.search import Candidate, Row, page_of_sweep, sweep
-from prunepass.search._crew import LocalCrew
-from prunepass.search._row import Job
+from prunepass.sweeps import Candidate, Row, page_of_sweep, sweep
+from prunepass.sweeps._crew import LocalCrew
+from prunepass.sweeps._row import Job
 from tests.cli import nets
 from tests.cli.tools import files
 
@@ -41,7 +41,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.extend(f"measure {job.candidate.key}" for job, _ in jobs)
             return super().measure(jobs)
 
-    monkeypatch.setattr("prunepass.search._sweep.LocalCrew", Watched)
+    monkeypatch.setattr("prunepass.sweeps._sweep.LocalCrew", Watched)
     return seen
 
 
@@ -102,9 +102,10 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
     def interrupt(job: Job, row: Row) -> Row:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("prunepass.search._crew.timed", interrupt)
-        sweep(net, tmp_path / "out", **QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr("prunepass.sweeps._crew.timed", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(net, tmp_path / "out", **QUICK)
     assert (tmp_path / "out" / GOOD / "model.onnx").is_file()
     (tmp_path / "out" / ".partial-left").mkdir()
     made.clear()
@@ -120,7 +121,7 @@ def test_a_fault_in_one_candidate_is_a_row_and_is_tried_again(
         raise ZeroDivisionError("odd")
 
     with monkeypatch.context() as patch:
-        patch.setattr("prunepass.search._make.prune", fail)
+        patch.setattr("prunepass.sweeps._make.prune", fail)
         row = sweep(net, tmp_path / "out", **QUICK).rows[0]
     assert (row.rule, row.reason) == ("internal", "ZeroDivisionError: odd")
     made.clear()

@@ -12,6 +12,7 @@ import msgspec
 from ..ir import UsageError
 from ..passes import Policy, scores
 from ..passes._auto import AUTO
+from ..passes._cost import KINDS
 from ..passes._options import parse_steps
 
 _PLAIN = re.compile(r"[\w.]+")
@@ -56,6 +57,8 @@ def grid(
     ]
     if not found:
         raise UsageError("there is nothing to try", advice="give at least one budget, score and align")
+    if kind not in KINDS:
+        raise UsageError(f"a sweep has no budget '{kind}'", advice=f"there are {', '.join(KINDS)}")
     _check(found)
     return tuple(dict.fromkeys(found))
 
