@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Protocol
 
 from ._clock import timed
 from ._make import make
 from ._row import Job, Row
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Crew(Protocol):
@@ -45,7 +49,9 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Row]:
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_leave_interrupts)
     try:
-        waiting = {pool.submit(make, job): job for job in jobs}
+        with _shared_cores(workers):
+            # All processes start here, and read what they may use.
+            waiting = {pool.submit(make, job): job for job in jobs}
         for future in as_completed(waiting):
             yield _row(future, waiting[future])
     except BaseException:
@@ -56,6 +62,22 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Row]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _shared_cores(workers: int) -> Iterator[None]:
+    """Numerical libraries take every core unless told; several processes that do so slow each other down.
+
+    They read this when a process starts, so what runs already is not affected. A user's own setting stays.
+    """
+    share = str(max(1, (os.cpu_count() or 1) // workers))
+    ours = [name for name in _THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(ours, share))
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
 
 
 def _leave_interrupts() -> None:
