@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir import BackendError, UsageError
 from ._page import Page
-from ._pareto import front
-from ._words import times
+from ._pareto import front, spans_decades
+from ._words import three, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,7 +133,7 @@ def _latency(ax: Axes, page: Page) -> None:
             y = len(labels)
             ax.barh(y, stats.median, height=0.7, color=_KEPT if at else _OLD)
             ax.plot((stats.p10, stats.p90), (y, y), color=_INK, linewidth=1.6, marker="|", markersize=7)
-            text = f"  {stats.median:#.3g} ms" + (f" ({times(ratio)})" if at else "")
+            text = f"  {three(stats.median)} ms" + (f" ({times(ratio)})" if at else "")
             ax.text(max(stats.p90, stats.median), y, text, va="center", fontsize=8)
             labels.append(_plain(f"{_short(one.name)}, {'CPU' if clock == 'cpu' else clock}"))
     ax.set_yticks(range(len(labels)), labels)
@@ -155,7 +155,9 @@ def _trials(ax: Axes, page: Page) -> None:
     line = [(t.faster.median, t.quality) for t in best if t.faster is not None and t.quality is not None]
     if line:
         ax.plot(*zip(*line, strict=True), color=_KEPT, linewidth=1, linestyle="--")
-    if quality.original is not None:
+    if spans_decades(page.trials, quality):
+        ax.set_yscale("log")
+    elif quality.original is not None:
         ax.plot(1.0, quality.original, "s", color=_INK, fillstyle="none")
         ax.annotate(
             "original", (1.0, quality.original), textcoords="offset points", xytext=(6, 5), fontsize=7

@@ -8,7 +8,7 @@ from ..measure import Comparison, Ratio
 from ._markup import Markup, joined, tag
 from ._page import Page, Quality, Trial
 from ._pareto import front
-from ._words import MINUS, TIMES, interval, percent, short, small, times
+from ._words import MINUS, TIMES, interval, percent, short, small, three, times
 
 
 def headline(page: Page) -> Markup:
@@ -50,7 +50,7 @@ def _latency(timing: Comparison) -> Iterator[Markup]:
         ("latency, CPU time", first.cpu, last.cpu, last.faster_cpu),
         ("latency, wall time", first.wall, last.wall, last.faster_wall),
     ):
-        medians = f"{old.median:#.3g} → {new.median:#.3g} ms, medians"
+        medians = f"{three(old.median)} → {three(new.median)} ms, medians"
         yield _card(label, _pace(ratio), medians, f"{interval(ratio)}, p10 to p90", mood=_mood(ratio))
 
 

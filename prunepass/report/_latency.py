@@ -9,7 +9,7 @@ from ..measure import Comparison, Measurement, Statistics
 from ._headline import figures
 from ._markup import Markup, joined, tag
 from ._page import Page
-from ._words import MINUS, interval, ticks, times
+from ._words import MINUS, interval, three, ticks, times
 
 _CLOCKS = (("cpu", "CPU time"), ("wall", "wall time"))
 
@@ -56,7 +56,7 @@ def _track(one: Measurement, word: str, stats: Statistics, at: int, most: float)
             tag("span", class_="median", style=f"left:{middle:.2f}%"),
             class_="rail",
         ),
-        tag("span", f"{stats.median:#.3g} ms", class_="n"),
+        tag("span", f"{three(stats.median)} ms", class_="n"),
         class_=f"track e{min(at, 1)}",
     )
 

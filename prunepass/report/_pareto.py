@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from ._page import Quality, Trial
 
+_DECADES = 100.0
+
 
 def front(trials: Sequence[Trial], quality: Quality) -> tuple[Trial, ...]:
     """Trials that neither another one nor the original beats in speed and quality, fastest last.
@@ -22,6 +24,12 @@ def front(trials: Sequence[Trial], quality: Quality) -> tuple[Trial, ...]:
         if figures is not None and not any(_beats(rival, figures) for rival in rivals)
     ]
     return tuple(trial for _, _, trial in sorted(best, key=lambda each: each[:2]))
+
+
+def spans_decades(trials: Sequence[Trial], quality: Quality) -> bool:
+    """Whether only a logarithmic axis tells the qualities apart: errors from tiny to large."""
+    values = [trial.quality for trial in trials if trial.faster is not None and trial.quality is not None]
+    return not quality.rising and bool(values) and min(values) > 0 and max(values) > _DECADES * min(values)
 
 
 def _figures(trial: Trial, quality: Quality) -> tuple[float, float] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import floor, log10
+
 from ..measure import Ratio
 
 # As escapes, so that nobody takes them for a letter x and a hyphen.
@@ -13,12 +15,14 @@ def short(number: float, unit: str = "") -> str:
     """Three digits and a prefix: ``569 M``, ``13.9 MB``."""
     for size, prefix in _PREFIXES:
         if number >= size:
-            return f"{_three(number / size)} {prefix}{unit}"
+            return f"{three(number / size)} {prefix}{unit}"
     return f"{number:g} {unit}".rstrip()
 
 
-def _three(number: float) -> str:
-    return f"{number:.{max(0, 2 - len(str(int(number))) + 1)}f}"
+def three(number: float) -> str:
+    """Three digits, never a power of ten: ``0.0123``, ``48.5``, ``1234``."""
+    digits = 2 - floor(log10(number)) if number > 0 else 0
+    return f"{number:.{max(0, digits)}f}"
 
 
 def times(ratio: Ratio) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunepass.report._words import short, ticks
+from prunepass.report._words import short, three, ticks
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,11 @@ def test_ticks_are_few_even_and_inside(low: float, span: float) -> None:
 
 def test_an_axis_of_one_value_has_one_tick() -> None:
     assert ticks(2.0, 2.0) == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0, "0"), (0.01234, "0.0123"), (9.99, "9.99"), (48.51, "48.5"), (110.4, "110"), (1234.4, "1234")],
+)
+def test_times_have_three_digits_and_no_power_of_ten(number: float, text: str) -> None:
+    assert three(number) == text
