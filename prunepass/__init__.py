@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from . import backends as backends
     from . import measure as measure
     from . import passes as passes
+    from . import report as report
     from ._analyze import Analysis as Analysis
     from ._analyze import analyze as analyze
     from ._analyze import capture as capture
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .ir import VerificationError as VerificationError
     from .passes import Pipeline as Pipeline
     from .passes import Plan as Plan
+    from .sweeps import Sweep as Sweep
+    from .sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -37,6 +40,7 @@ __all__ = [
     "Plan",
     "PrunepassError",
     "Result",
+    "Sweep",
     "UnsupportedError",
     "UsageError",
     "VerificationError",
@@ -48,15 +52,18 @@ __all__ = [
     "measure",
     "passes",
     "prune",
+    "report",
+    "sweep",
     "verify",
 ]
 
 # Imported at first use, so that the command line and build scripts start at once.
-_MODULES = ("backends", "measure", "passes")
+_MODULES = ("backends", "measure", "passes", "report")
 _HOMES = {
     "._analyze": ("Analysis", "analyze", "capture"),
     "._prune": ("Result", "apply", "prune", "verify"),
     ".passes": ("Pipeline", "Plan"),
+    ".sweeps": ("Sweep", "sweep"),
     ".ir": tuple(name for name in __all__ if name.endswith("Error")),
 }
 

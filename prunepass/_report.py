@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .passes import Cost, Coupling, Plan, Proof, State, Timings, couple, graph_cost
+from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
 
 if TYPE_CHECKING:
     from ._prune import HostCheck
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """One group: channels before and after, places it occurs in, why it is pinned or inexact."""
+    """One group: channels before and after, places it occurs in, why it is pinned or inexact.
+
+    Attributes:
+        places: where the channels occur, for pages; ``prunepass analyze --json`` has them as data.
+    """
 
     name: str
     size: int
@@ -23,6 +27,7 @@ class GroupRow:
     members: int
     pins: tuple[str, ...] = ()
     inexact: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Report:
         """One JSON document with sorted keys; no timings, so that it is reproducible."""
         data = asdict(self)
         del data["seconds"]
+        for row in data["groups"]:
+            del row["places"]
         return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
     def summary(self) -> list[tuple[str, str, str, str]]:
@@ -88,9 +95,18 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
             len(group.members),
             tuple(str(pin) for pin in group.pins),
             group.inexact,
+            _places(group),
         )
         for group in coupling.groups
     )
+
+
+def _places(group: Group) -> tuple[str, ...]:
+    """``node: role, role`` of every node where the group's channels occur."""
+    roles: dict[str, dict[str, None]] = {}
+    for member in group.members:
+        roles.setdefault(member.node, {})[member.role] = None
+    return tuple(f"{node}: {', '.join(found)}" for node, found in roles.items())
 
 
 def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:

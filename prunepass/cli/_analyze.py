@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from ._face import Face, spoken, table
+
+if TYPE_CHECKING:
+    from .._analyze import Analysis
 
 _SHAPE = "Shape of an example input, NAME=1,3,224,224; repeat for more."
 
@@ -13,24 +19,31 @@ _SHAPE = "Shape of an example input, NAME=1,3,224,224; repeat for more."
 @click.argument("model")
 @click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
 @click.option("--shape", multiple=True, metavar="SHAPE", help=_SHAPE)
+@click.option("--report", metavar="R", help="Also write a page or a figure: .html, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
-def analyze(face: Face, model: str, keep: tuple[str, ...], shape: tuple[str, ...], as_json: bool) -> None:
+def analyze(
+    face: Face, model: str, keep: tuple[str, ...], shape: tuple[str, ...], report: str | None, as_json: bool
+) -> None:
     """Show what is coupled in MODEL, what is pinned and why.
 
     Each group of coupled channels can only be cut together. The cost is that of one run at the captured
     shapes.
     """
-    from .._analyze import Analysis, capture
     from .._analyze import analyze as run
+    from .._analyze import capture
     from .._report import note_of
     from ._models import load
     from ._progress import progress
+    from ._reports import PAGES, check_report
 
+    check_report(report, PAGES)
     with progress(face):
         loaded = load(model, shape)
         graph = capture(loaded.model, loaded.inputs)
-        found: Analysis = run(graph, keep=keep)
+        found = run(graph, keep=keep)
+    if report is not None:
+        _write(report, model, found)
     if as_json:
         click.echo(found.to_json(), nl=False)
         return
@@ -49,3 +62,13 @@ def analyze(face: Face, model: str, keep: tuple[str, ...], shape: tuple[str, ...
     if face.verbosity > 0:
         places = ((g.name, m.role, m.node, f"{m.tensor}[{m.axis}]") for g in found.groups for m in g.members)
         face.show(table("where the channels occur", ("group", "role", "node", "tensor[axis]"), places))
+
+
+def _write(report: str, model: str, found: Analysis) -> None:
+    from ..report import page_of_analysis
+    from ._files import Outputs, check_outputs
+    from ._reports import write_page
+
+    check_outputs((report,), (model,))
+    with Outputs() as outputs:
+        write_page(outputs, report, page_of_analysis(found, title=Path(model).name))

@@ -20,6 +20,7 @@ from ._face import Face
 from ._messages import report
 from ._passes import passes
 from ._prune import prune
+from ._sweep import sweep
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -35,7 +36,7 @@ def prunepass() -> None:
     """Make trained networks smaller and really faster, provably right, without data."""
 
 
-for _command in (analyze, prune, apply, check, bench, build, backends, passes, demo):
+for _command in (analyze, prune, sweep, apply, check, bench, build, backends, passes, demo):
     prunepass.add_command(_command)
 
 

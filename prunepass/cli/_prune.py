@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from .._prune import Result
     from ._models import Loaded
     from ._settings import Settings
-
-_REPORTS = (".json", ".html", ".md")
 
 
 @click.command()
@@ -31,7 +28,7 @@ _REPORTS = (".json", ".html", ".md")
 @click.option("--pipeline", metavar="PASSES", help="Replaces the default passes: 'couple | score | ...'.")
 @click.option("--config", metavar="FILE.toml", help="Options from a file; the command line wins.")
 @click.option("--plan-out", metavar="P.json", help="Also write the plan.")
-@click.option("--report", metavar="R", help="Also write a report: .json, .html or .md.")
+@click.option("--report", metavar="R", help="Also write a report: .html, .json, .md, .png or .pdf.")
 @click.option("--depfile", metavar="D", help="Also write what OUT depends on, in Makefile syntax.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override any option.")
 @click.option("--dry-run", is_flag=True, help="Do everything but write.")
@@ -69,11 +66,11 @@ def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) ->
     from ..passes import Pipeline, scores
     from ._files import check_outputs
     from ._models import load
+    from ._reports import check_report
 
     if wanted.out is None and not dry_run:
         raise UsageError("there is no output", advice="name one with -o OUT, or ask for a --dry-run")
-    if wanted.report is not None and Path(wanted.report).suffix not in _REPORTS:
-        raise UsageError(f"a report ends in one of {', '.join(_REPORTS)}", where=wanted.report)
+    check_report(wanted.report)
     if wanted.target is not None:
         align_of(wanted.target)
     pipeline = wanted.pipeline and Pipeline.parse(wanted.pipeline)
@@ -92,18 +89,16 @@ def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) ->
 
 def _write(loaded: Loaded, result: Result, wanted: Settings, config: str | None) -> None:
     from ._files import Outputs, depfile
-    from ._html import to_html
     from ._models import save, sources
+    from ._reports import write_report
 
     assert wanted.out is not None
     with Outputs() as outputs:
         if wanted.plan_out is not None:
             outputs.text(wanted.plan_out, result.plan.to_json())
-        if wanted.report is not None:
-            forms = {".json": result.report.to_json, ".md": result.report.to_markdown}
-            form = forms.get(Path(wanted.report).suffix, lambda: to_html(result.report))
-            outputs.text(wanted.report, form())
         save(loaded, result.model, outputs.path(wanted.out))
+        if wanted.report is not None:
+            write_report(outputs, wanted.report, result.report, loaded, outputs.path(wanted.out))
         if wanted.depfile is not None:
             needs = (*sources(loaded), *((config,) if config else ()))
             outputs.text(wanted.depfile, depfile(wanted.out, needs))

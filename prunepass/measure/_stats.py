@@ -16,7 +16,7 @@ class Statistics:
     """Latencies in milliseconds.
 
     Attributes:
-        p90, p95, p99: percentiles, linear between neighbours.
+        p10, p90, p95, p99: percentiles, linear between neighbours.
         cov: coefficient of variation, standard deviation over mean (0.05 is 5 %).
         count: number of samples.
     """
@@ -25,6 +25,7 @@ class Statistics:
     max: float
     mean: float
     median: float
+    p10: float
     p90: float
     p95: float
     p99: float
@@ -55,10 +56,10 @@ def statistics(seconds: npt.ArrayLike) -> Statistics:
         UsageError: there is no sample.
     """
     samples = _samples(seconds) * 1e3
-    median, p90, p95, p99 = (float(value) for value in np.percentile(samples, (50, 90, 95, 99)))
+    median, p10, p90, p95, p99 = (float(value) for value in np.percentile(samples, (50, 10, 90, 95, 99)))
     least, most, mean = float(samples.min()), float(samples.max()), float(samples.mean())
     cov = float(samples.std()) / mean if mean > 0 else 0.0
-    return Statistics(least, most, mean, median, p90, p95, p99, cov, samples.size)
+    return Statistics(least, most, mean, median, p10, p90, p95, p99, cov, samples.size)
 
 
 def ratio(first: npt.ArrayLike, other: npt.ArrayLike) -> Ratio:

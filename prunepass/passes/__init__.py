@@ -1,5 +1,6 @@
 """Analyses, scores, policies, rewrites and the pipeline that runs them."""
 
+from ._auto import output_change as output_change
 from ._budget import Budget as Budget
 from ._cost import Cost as Cost
 from ._cost import CostModel as CostModel

@@ -75,6 +75,15 @@ def choose(
     return Choice(metric, plans[metric], changes)
 
 
+def output_change(original: Graph, pruned: Graph) -> float:
+    """How much the outputs differ on the synthetic inputs of :func:`choose`: 0 is nothing.
+
+    Squared difference over squared deviation of the original's outputs, averaged over outputs, in float32.
+    """
+    feeds = [synthetic_inputs(original, seed) for seed in range(_INPUTS)]
+    return _change(_outputs(original, feeds), _outputs(pruned, feeds))
+
+
 def _winner(changes: Mapping[str, float]) -> str:
     """The first candidate, unless another one changes the outputs clearly less."""
     first, least = next(iter(changes)), min(changes, key=changes.__getitem__)

@@ -30,7 +30,7 @@ WRONG = {
         "exclude each other",
     ),
     "unknown layer to keep": (("prune", "{net}", "-o", "{out}", "--keep", "nothing"), "'nothing'"),
-    "report of an unknown form": (("prune", "{net}", "-o", "{out}", "--report", "{folder}/r.pdf"), ".html"),
+    "report of an unknown form": (("prune", "{net}", "-o", "{out}", "--report", "{folder}/r.doc"), ".html"),
     "output of an unknown form": (("prune", "{net}", "-o", "{folder}/out.engine"), ".onnx"),
     "output is the input": (("prune", "{net}", "-o", "{net}"), "it is an input too"),
     "two outputs are one": (("prune", "{net}", "-o", "{out}", "--depfile", "{out}"), "another output"),

@@ -19,7 +19,7 @@ def test_statistics_are_those_of_numpy_in_milliseconds(seconds: list[float]) -> 
     data = np.asarray(seconds) * 1e3
     for name, wanted in (("min", data.min()), ("max", data.max()), ("mean", data.mean())):
         assert getattr(found, name) == pytest.approx(wanted)
-    for name, percent in (("median", 50), ("p90", 90), ("p95", 95), ("p99", 99)):
+    for name, percent in (("median", 50), ("p10", 10), ("p90", 90), ("p95", 95), ("p99", 99)):
         assert getattr(found, name) == pytest.approx(np.percentile(data, percent))
     assert found.cov == pytest.approx(data.std() / data.mean())
     assert found.count == len(seconds)

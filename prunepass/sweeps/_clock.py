@@ -1,0 +1,74 @@
+"""Measuring one candidate against the original: alone on its machine."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+from ..ir import UsageError
+from ..measure import compare
+from ._make import guarded
+from ._row import MODEL, Job, Row, Setup
+
+_HOLE = "{model}"
+
+
+def timed(job: Job, row: Row) -> Row:
+    """``row`` with its timing, and its accuracy where a command says what that is; or why not."""
+
+    def measure(job: Job) -> Row:
+        setup, model = job.setup, job.place / MODEL
+        accuracy = accuracy_of(setup, model)
+        timing = compare(
+            (job.model, model),
+            setup.backend,
+            names=("original", job.candidate.name),
+            threads=setup.threads,
+            duration=setup.duration,
+        )
+        return msgspec.structs.replace(row, timing=timing, accuracy=accuracy)
+
+    return guarded(job, measure)
+
+
+def accuracy_of(setup: Setup, model: Path) -> float | None:
+    """What the user's command prints as its last line about ``model``; None without a command.
+
+    Raises:
+        UsageError: the command has no ``{model}``, cannot be run, fails, or prints no number.
+    """
+    if not setup.accuracy:
+        return None
+    words = command(setup.accuracy)
+    try:
+        done = subprocess.run(
+            [word.replace(_HOLE, str(model)) for word in words], capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise UsageError(f"the accuracy command cannot be run: {error.strerror}", where=words[0]) from error
+    lines = done.stdout.split("\n") if done.returncode == 0 else []
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    try:
+        return float(last)
+    except ValueError:
+        said = (done.stderr.strip().splitlines() or [f"its last line is '{last}'"])[-1]
+        what = f"the accuracy command gave no number (exit code {done.returncode}): {said}"
+        raise UsageError(what, where=model.name, advice="it prints a number as its last line") from None
+
+
+def command(text: str) -> list[str]:
+    """The words of an accuracy command; no shell reads it.
+
+    Raises:
+        UsageError: it has no place for the model, or its quotes do not match.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"the accuracy command cannot be read: {error}") from error
+    if not any(_HOLE in word for word in words):
+        raise UsageError("the accuracy command has no place for the model", advice=f"write {_HOLE} there")
+    return words

@@ -1,0 +1,128 @@
+"""Many machines through Ray: each prunes what it can at once, and measures one candidate at a time.
+
+Nothing is expected of the machines but this package and Ray's own: models travel as bytes. A machine measures
+where it offers the resource ``prunepass_clock``, of which a measurement takes all there is::
+
+    ray start --address=HEAD:6379 --resources='{"prunepass_clock": 1}'
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..ir import BackendError, UsageError
+from ._clock import timed
+from ._make import make
+from ._row import MODEL, Job, Row
+
+CLOCK = "prunepass_clock"
+_LOCAL = "local"
+
+Files = dict[str, bytes]
+
+
+class RayCrew:
+    """A cluster, at ``address``; ``local`` starts one on this machine. It is left when the sweep ends."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._ray = _ray()
+
+    def prune(self, jobs: Sequence[Job]) -> Iterator[Row]:
+        if not jobs:
+            return
+        self._join()
+        work = self._ray.remote(num_cpus=1)(_prune_there)
+        model = self._ray.put(_bytes_of(jobs[0].model))
+        waiting = {work.remote(job, model): job for job in jobs}
+        for job, (row, files) in self._done(waiting):
+            if files:
+                _keep(job.place, files)
+            yield row
+
+    def measure(self, jobs: Sequence[tuple[Job, Row]]) -> Iterator[Row]:
+        if not jobs:
+            return
+        self._join()
+        if not self._ray.cluster_resources().get(CLOCK):
+            advice = f"start nodes with: ray start --resources='{{\"{CLOCK}\": 1}}'"
+            raise UsageError(f"no node of the cluster offers '{CLOCK}'", where=self._address, advice=advice)
+        work = self._ray.remote(num_cpus=1, resources={CLOCK: 1})(_measure_there)
+        model = self._ray.put(_bytes_of(jobs[0][0].model))
+        waiting = {work.remote(job, row, model, (job.place / MODEL).read_bytes()): job for job, row in jobs}
+        for _, row in self._done(waiting):
+            yield row
+
+    def _join(self) -> None:
+        """Connect once."""
+        if self._ray.is_initialized():
+            return
+        quiet = {"include_dashboard": False} if self._address == _LOCAL else {"address": self._address}
+        resources = {"resources": {CLOCK: 1}} if self._address == _LOCAL else {}
+        try:
+            self._ray.init(log_to_driver=False, configure_logging=False, **quiet, **resources)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise BackendError(f"Ray cannot be reached: {error}", where=self._address) from error
+
+    def _done(self, waiting: dict[Any, Job]) -> Iterator[tuple[Job, Any]]:
+        """Jobs with what they gave, as they are done; those that are not when this ends are called off."""
+        left = list(waiting)
+        try:
+            while left:
+                (ready, *_), left = self._ray.wait(left)
+                yield waiting[ready], self._ray.get(ready)
+        finally:
+            for task in left:
+                self._ray.cancel(task, force=True)
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        what, advice = f"Ray cannot be imported: {error}", "install it with: pip install 'prunepass[ray]'"
+        raise BackendError(what, advice=advice) from error
+    return ray
+
+
+def _bytes_of(model: Path) -> bytes:
+    """The file, which must be all there is of the model."""
+    from ._sweep import files_of
+
+    if len(files_of(model)) > 1:
+        advice = "save it with its weights inside, or sweep on one machine"
+        raise UsageError("weights in files of their own do not travel", where=model.name, advice=advice)
+    return model.read_bytes()
+
+
+def _prune_there(job: Job, model: bytes) -> tuple[Row, Files]:
+    """On some machine: the row, and the candidate's files by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        there = _placed(job, model, Path(folder))
+        row = make(there)
+        files = sorted(there.place.iterdir()) if there.place.is_dir() else []
+        return row, {file.name: file.read_bytes() for file in files}
+
+
+def _measure_there(job: Job, row: Row, model: bytes, candidate: bytes) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        there = _placed(job, model, Path(folder))
+        there.place.mkdir()
+        (there.place / MODEL).write_bytes(candidate)
+        return timed(there, row)
+
+
+def _placed(job: Job, model: bytes, folder: Path) -> Job:
+    """The same job on this machine, with the model in ``folder``."""
+    (folder / "original.onnx").write_bytes(model)
+    return replace(job, model=folder / "original.onnx", folder=folder)
+
+
+def _keep(place: Path, files: Files) -> None:
+    from ._make import place_whole
+
+    place_whole(place, lambda staged: [(staged / name).write_bytes(data) for name, data in files.items()])

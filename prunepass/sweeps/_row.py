@@ -1,0 +1,79 @@
+"""What is known of one candidate, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ..measure import Comparison
+from ..passes import Proof
+from ._grid import Candidate
+
+MODEL, PLAN, REPORT = "model.onnx", "plan.json", "report.json"
+
+
+class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How candidates are made and measured. Figures of different setups cannot be compared.
+
+    Attributes:
+        backend: name and version. threads, duration: of the timing, seconds.
+        keep: layers that are left alone.
+        accuracy: a command whose last line is a number, ``{model}`` in it being the file; empty without.
+    """
+
+    backend: str
+    version: str
+    threads: int = 1
+    duration: float = 3.0
+    keep: tuple[str, ...] = ()
+    accuracy: str = ""
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One candidate.
+
+    Attributes:
+        kept: fractions of the original's costs that stayed.
+        change: relative change of the outputs on synthetic inputs, see :func:`prunepass.passes.output_change`.
+        proof: as the prune found it.
+        widths: (group, size, kept) of the prunable groups.
+        timing: the original and the candidate, measured together.
+        accuracy: what the user's command printed.
+        rule, reason: why there is no candidate; ``rule`` as in messages of the command line.
+    """
+
+    candidate: Candidate
+    kept: Mapping[str, float] = {}
+    change: float | None = None
+    proof: Proof | None = None
+    widths: tuple[tuple[str, int, int], ...] = ()
+    timing: Comparison | None = None
+    accuracy: float | None = None
+    rule: str = ""
+    reason: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.reason)
+
+    @property
+    def final(self) -> bool:
+        """Whether trying again would give the same: it is measured, or the budget or the proof refused it."""
+        return self.timing is not None or self.rule in ("budget", "proof")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One candidate of the ONNX file ``model``; its files go to ``folder / candidate.key``."""
+
+    model: Path
+    folder: Path
+    candidate: Candidate
+    setup: Setup
+
+    @property
+    def place(self) -> Path:
+        return self.folder / self.candidate.key

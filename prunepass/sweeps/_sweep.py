@@ -1,0 +1,209 @@
+"""``sweep``: try every combination, keep what came of it, and go on where it was stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..backends import get
+from ..hosts import open_model
+from ..ir import BackendError, UsageError
+from ..passes import Cost, graph_cost
+from . import _journal as journal
+from ._clock import accuracy_of, command
+from ._crew import Crew, LocalCrew
+from ._grid import Candidate, grid
+from ._journal import Journal
+from ._make import PARTIAL
+from ._row import Job, Row, Setup
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep gave.
+
+    Attributes:
+        model: the file's name. folder: where the candidates are kept.
+        before: costs of the original. accuracy: of the original, None without a command.
+        rows: in the order asked for.
+    """
+
+    model: str
+    folder: Path
+    setup: Setup
+    before: Cost
+    accuracy: float | None
+    rows: tuple[Row, ...]
+
+    @property
+    def done(self) -> tuple[Row, ...]:
+        """Candidates that were made, proven and measured."""
+        return tuple(row for row in self.rows if not row.failed)
+
+    def to_json(self) -> str:
+        """One JSON document with sorted keys."""
+        data: dict[str, Any] = {
+            "model": self.model,
+            "setup": self.setup,
+            "before": self.before,
+            "accuracy": self.accuracy,
+            "rows": self.rows,
+        }
+        return msgspec.json.format(msgspec.json.encode(data, order="sorted"), indent=1).decode() + "\n"
+
+
+def sweep(  # noqa: PLR0913 - one call as prunepass.prune; every option is by name
+    model: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    budgets: Sequence[float] = (0.8, 0.6, 0.4),
+    scores: Sequence[str] = ("auto",),
+    aligns: Sequence[int] = (1,),
+    kind: str = "macs",
+    keep: Sequence[str] = (),
+    backend: str = "onnxruntime",
+    threads: int = 1,
+    duration: float = 3.0,
+    accuracy: str = "",
+    workers: int = 1,
+    ray: str | None = None,
+    tell: Tell | None = None,
+) -> Sweep:
+    """Prune ``model`` in every combination, prove and measure each, and keep all in ``folder``.
+
+    A folder remembers what is done: the same call goes on where another one was stopped, and one that asks
+    for more adds to it. A candidate that cannot be made is a row with its reason.
+
+    Args:
+        model: an ONNX file.
+        budgets: fractions kept, of ``kind``. aligns: what channel counts are multiples of.
+        keep: names or patterns of layers to leave alone.
+        backend, threads, duration: of the timing, see :func:`prunepass.measure.compare`; every candidate is
+            measured against the original, interleaved, while nothing else of the sweep runs there.
+        accuracy: a command that prints a number as its last line, larger is better, with ``{model}`` where
+            the file's path goes. No shell reads it.
+        workers: processes that prune at the same time. A script of yours that asks for more than one needs
+            the usual ``if __name__ == "__main__":``.
+        ray: address of a Ray cluster, or ``local``: machines prune and measure instead of processes.
+        tell: is told what happens.
+
+    Raises:
+        UsageError: an option is wrong, or the folder holds a sweep of another model or other options.
+        ModelError: the model is invalid. BackendError: the backend or Ray is not available.
+    """
+    path, version = _onnx(model), _version(backend)
+    wanted = grid(budgets, scores, aligns, kind=kind)
+    setup = Setup(
+        backend=backend,
+        version=version,
+        threads=threads,
+        duration=duration,
+        keep=tuple(keep),
+        accuracy=accuracy,
+    )
+    return _run(path, Path(folder), wanted, setup, _crew(workers, ray), tell or _silent)
+
+
+def _run(
+    path: Path, folder: Path, wanted: Sequence[Candidate], setup: Setup, crew: Crew, tell: Tell
+) -> Sweep:
+    known = _opened(path, folder, setup, tell)
+    for step in _rounds(known, path, folder, wanted, crew, tell):
+        step.save(folder)
+        known = step
+    rows = tuple(known.rows[candidate.key] for candidate in wanted)
+    return Sweep(path.name, folder, setup, known.before, known.accuracy, rows)
+
+
+def _silent(text: str) -> None:
+    """Nobody listens."""
+
+
+def _onnx(model: str | os.PathLike[str]) -> Path:
+    path = Path(model)
+    if not path.is_file():
+        raise UsageError("there is no such file", where=str(model))
+    if path.suffix != ".onnx":
+        advice = "write the model as ONNX first, with torch.onnx.export(dynamo=True)"
+        raise UsageError(
+            "a sweep measures on engines, which read ONNX files", where=str(model), advice=advice
+        )
+    return path
+
+
+def _version(backend: str) -> str:
+    found = get(backend)
+    reason = found.unavailable()
+    if reason is not None:
+        raise BackendError(f"backend '{backend}' is not available: {reason}")
+    return found.version()
+
+
+def _crew(workers: int, ray: str | None) -> Crew:
+    if workers < 1:
+        raise UsageError(f"{workers} workers do nothing", advice="one at least")
+    if ray is None:
+        return LocalCrew(workers)
+    from ._ray import RayCrew
+
+    return RayCrew(ray)
+
+
+def _opened(path: Path, folder: Path, setup: Setup, tell: Tell) -> Journal:
+    """The folder's journal, checked; a new one where there is none."""
+    if setup.accuracy:
+        command(setup.accuracy)
+    model = journal.hash_of(files_of(path))
+    known = journal.load(folder)
+    if known is not None:
+        journal.check(known, model, setup, folder)
+        for left in folder.glob(f"{PARTIAL}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        return known.standing(folder)
+    tell("reading the model")
+    before = graph_cost(open_model(path).graph)
+    accuracy = accuracy_of(setup, path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder: {error.strerror}", where=str(folder)) from error
+    fresh = Journal(model=model, setup=setup, before=before, accuracy=accuracy)
+    fresh.save(folder)
+    return fresh
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The file and those that hold its weights."""
+    from ..hosts.onnx import load
+
+    values = load(path).graph.initializers.values()
+    places = (getattr(value.const_value, "path", None) for value in values)
+    return (path, *dict.fromkeys(Path(place) for place in places if place is not None))
+
+
+def _rounds(
+    known: Journal, path: Path, folder: Path, wanted: Sequence[Candidate], crew: Crew, tell: Tell
+) -> Iterator[Journal]:
+    """The journal after every step: first everything is pruned, then, while it is quiet, measured."""
+    jobs = [Job(path, folder, candidate, known.setup) for candidate in wanted]
+    missing = [job for job in jobs if job.candidate.key not in known.rows]
+    tell(f"pruning {len(missing)} of {len(jobs)} candidates")
+    for at, row in enumerate(crew.prune(missing), 1):
+        known = known.with_row(row)
+        yield known
+        tell(f"pruned {at} of {len(missing)}: {row.candidate.name}" + (": failed" if row.failed else ""))
+    pairs = [(job, known.rows[job.candidate.key]) for job in jobs]
+    unmeasured = [(job, row) for job, row in pairs if not row.failed and row.timing is None]
+    for at, row in enumerate(crew.measure(unmeasured), 1):
+        known = known.with_row(row)
+        yield known
+        tell(f"measured {at} of {len(unmeasured)}: {row.candidate.name}")
+    yield known

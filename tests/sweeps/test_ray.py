@@ -1,0 +1,45 @@
+"""Candidates on a Ray cluster; in a process of its own, for what Ray leaves in the one that uses it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from prunepass.sweeps._journal import load
+from tests.cli import nets
+from tests.cli.tools import files
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'prunepass[ray]'")
+def test_a_local_cluster_prunes_and_measures_every_candidate(tmp_path: Path) -> None:
+    net, out = nets.save(tmp_path / "net.onnx"), tmp_path / "out"
+    budgets = ("--budgets", "0.8,0.6,0.0001", "--scores", "l2", "--duration", "0")
+    args = [
+        sys.executable,
+        "-m",
+        "prunepass",
+        "sweep",
+        net,
+        "-o",
+        str(out),
+        *budgets,
+        "--ray",
+        "local",
+        "--json",
+    ]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(args, capture_output=True, text=True, env=env, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    journal = load(out)
+    assert journal is not None
+    rows = journal.rows
+    assert all(rows[f"macs-{budget}-l2-1"].timing is not None for budget in ("0.8", "0.6"))
+    assert rows["macs-0.0001-l2-1"].rule == "budget"
+    assert "macs-0.6-l2-1/model.onnx" in files(out)
