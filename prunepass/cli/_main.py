@@ -20,6 +20,7 @@ from ._face import Face
 from ._messages import report
 from ._passes import passes
 from ._prune import prune
+from ._schema import schema
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -35,7 +36,7 @@ def prunepass() -> None:
     """Make trained networks smaller and really faster, provably right, without data."""
 
 
-for _command in (analyze, prune, apply, check, bench, build, backends, passes, demo):
+for _command in (analyze, prune, apply, check, bench, build, backends, passes, schema, demo):
     prunepass.add_command(_command)
 
 
