@@ -136,3 +136,16 @@ def _compared(measure: Any, faster: float) -> Any:
     first = measure.Measurement("original", 1.0, stats, stats)
     second = measure.Measurement("pruned", 1.0, stats, stats, ratio, ratio)
     return measure.Comparison("onnxruntime", "1", 1, 1, (first, second))
+
+
+def test_a_check_that_cannot_be_made_is_no_failed_gate(
+    pruned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pruned / "broken.onnx").write_bytes(b"")
+    assert check(capsys, pruned, "broken.onnx", "--sarif", pruned / "s.json").code == 3
+    assert check(capsys, pruned, "missing.onnx").code == 2
+    plan = json.loads((pruned / "p.json").read_text("utf-8"))
+    (pruned / "p.json").write_text(json.dumps({**plan, "fingerprint": "0"}), encoding="utf-8")
+    ran = check(capsys, pruned)
+    assert (ran.code, "the plan was made for another model" in ran.err) == (2, True)
+    assert "s.json" not in files(pruned)
