@@ -91,7 +91,7 @@ def test_a_changed_configuration_and_weights_of_their_own_make_the_model_anew(tm
     folder = project(
         tmp_path,
         "find_package(Prunepass REQUIRED)\nprunepass_prune_model(TARGET m ALL MODEL net.onnx CONFIG c.toml\n"
-        "  KEEP fc head.* SET floor=0.1 EXTERNAL_DATA OUTPUT small.onnx)\n",
+        "  KEEP head SET floor=0.1 EXTERNAL_DATA OUTPUT small.onnx)\n",
     )
     (folder / "c.toml").write_text("score = 'l2'\nbudget = 'macs=0.5'\n", encoding="utf-8")
     proto = onnx.load(folder / "net.onnx")

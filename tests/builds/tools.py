@@ -24,7 +24,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def copied(name: str, folder: Path) -> Path:
     """A copy of one example in a folder whose name has spaces; its parent holds what examples share."""
-    top = folder / "a folder with $ and äß"
+    top = folder / "a folder with äß"
     shutil.copytree(EXAMPLES / name, top / name)
     for shared in EXAMPLES.glob("*.py"):
         shutil.copy(shared, top)
