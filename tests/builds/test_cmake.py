@@ -59,18 +59,14 @@ def test_a_build_makes_what_changed_and_nothing_else(generator: str, tmp_path: P
     assert build(folder) == ({"Applying"} if generator == "Ninja" else everything)
     assert build(folder) == set()
 
-    make_plan(net, plan, 16)
-    assert build(folder) == everything
-    assert len((folder / "out put" / "packed.bin").read_bytes()) < len(first)
-
     make_plan(net, plan, 5)
     for _ in range(2):
         said = call(["cmake", "--build", "out put"], folder, expect=None)
         assert "error: [grain] " in said
         assert "keeps 27 of 32 channels" in said
-    make_plan(net, plan, 8)
+    make_plan(net, plan, 16)
     assert build(folder) == everything
-    assert (folder / "out put" / "packed.bin").read_bytes() == first
+    assert len((folder / "out put" / "packed.bin").read_bytes()) < len(first)
 
 
 def test_a_search_leaves_a_plan_and_a_report(generator: str, tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, **more}
 
 
-def copied(name: str, folder: Path) -> Path:
-    """A copy of one example in a folder whose name has spaces; its parent holds what examples share."""
-    top = folder / "a folder with äß"
+def copied(name: str, folder: Path, place: str = "a folder with äß") -> Path:
+    """A copy of one example in ``folder/place``; its parent holds what examples share."""
+    top = folder / place
     shutil.copytree(EXAMPLES / name, top / name)
     for shared in EXAMPLES.glob("*.py"):
         shutil.copy(shared, top)
