@@ -18,7 +18,11 @@ except ImportError as error:
     ) from error
 
 _PARAMS: dict[str, tuple[Any, Any, str]] = {
-    "plan": (str, None, "Path of a plan to apply; nothing is searched, and the options of a search are not read."),
+    "plan": (
+        str,
+        None,
+        "Path of a plan to apply; nothing is searched, and the options of a search are not read.",
+    ),
     "budget": (str, "macs=0.5", "Fractions kept, such as macs=0.5,params=0.6."),
     "score": (str, "auto", "A score, with options as in dfpc{normalize=mean}."),
     "align": (int, None, "Channel counts come in multiples of this."),
