@@ -49,3 +49,12 @@ def test_without_olive_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delitem(sys.modules, "prunepass.integrations.olive", raising=False)
     with pytest.raises(pp.BackendError, match=r"prunepass\[onnx,olive\]"):
         __import__("prunepass.integrations.olive")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_package_configuration_finds_the_pass(olive: Any) -> None:
+    from olive.package_config import OlivePackageConfig
+
+    entry = {"module_path": "prunepass.integrations.olive.PrunepassPrune", "supported_providers": ["*"]}
+    package = OlivePackageConfig.model_validate({"passes": {"PrunepassPrune": entry}})
+    assert package.import_pass_module("PrunepassPrune").__name__ == olive.PrunepassPrune.__name__
