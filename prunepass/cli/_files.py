@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -96,10 +97,18 @@ def _replace(new: Path, old: Path) -> None:
 
 
 def depfile(target: str, needs: Iterable[str | Path]) -> str:
-    """A rule in Makefile syntax: ``target`` is out of date when one of ``needs`` changes."""
-    names = dict.fromkeys(_escaped(os.path.abspath(need)) for need in needs)  # noqa: PTH100 (keeps symlinks)
+    """A rule in Makefile syntax: ``target`` is out of date when one of ``needs`` changes.
+
+    The package itself comes first, so that another version makes the target anew; and because make takes
+    ``out: a=b`` for a variable of the target, without a word, where the first name holds a ``=``.
+    """
+    own = Path(__file__).parents[1] / "__init__.py"
+    names = dict.fromkeys(_escaped(os.path.abspath(need)) for need in (own, *needs))  # noqa: PTH100 (keeps symlinks)
     return f"{_escaped(target)}:" + "".join(f" \\\n {name}" for name in names) + "\n"
 
 
 def _escaped(name: str) -> str:
-    return name.replace("$", "$$").replace("#", "\\#").replace(" ", "\\ ")
+    """``name`` as make and ninja both read it, which is more than either documents."""
+    drive, rest = os.path.splitdrive(name)
+    rest = re.sub(r"(\\*) ", r"\1\1\\ ", rest)
+    return (drive + re.sub(r"([#:])", r"\\\1", rest)).replace("$", "$$")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -20,9 +21,25 @@ from ._face import Face
 from ._messages import report
 from ._passes import passes
 from ._prune import prune
+from ._schema import schema
 from ._sweep import sweep
 
 _INTERRUPTED, _TERMINATED = 130, 143
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _prints_folder(name: str, purpose: str) -> Callable[[F], F]:
+    """An option that prints where the package keeps the rules of a build system."""
+
+    def tell(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+        if value:
+            click.echo(Path(__file__).parents[1] / name)
+            context.exit()
+
+    shared: dict[str, Any] = {"is_flag": True, "is_eager": True, "expose_value": False, "callback": tell}
+    return click.option(
+        f"--{name}-dir", help=f"Print the folder of the rules for {name}: {purpose}.", **shared
+    )
 
 
 @click.group(
@@ -32,11 +49,13 @@ _INTERRUPTED, _TERMINATED = 130, 143
     "error; 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="prunepass", message="%(prog)s %(version)s")
+@_prints_folder("cmake", "for -DPrunepass_DIR=...")
+@_prints_folder("bazel", "for a local_repository")
 def prunepass() -> None:
     """Make trained networks smaller and really faster, provably right, without data."""
 
 
-for _command in (analyze, prune, sweep, apply, check, bench, build, backends, passes, demo):
+for _command in (analyze, prune, sweep, apply, check, bench, build, backends, passes, schema, demo):
     prunepass.add_command(_command)
 
 

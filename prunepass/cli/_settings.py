@@ -6,8 +6,10 @@ budget.macs=0.4`` changes one entry of it.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,9 @@ import msgspec
 from ..ir import UsageError
 from ..passes._options import parse_steps
 
-_TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 _DEFAULT_PIPELINE = ("budget", "score", "align", "target", "floor", "mode", "compensate")
 # An option drives out those that it makes meaningless when it comes from a stronger place.
-_RIVALS: Mapping[str, Sequence[str]] = {
+RIVALS: Mapping[str, Sequence[str]] = {
     "align": ("target", "pipeline"),
     "target": ("align", "pipeline"),
     "pipeline": _DEFAULT_PIPELINE,
@@ -66,26 +67,57 @@ def settings(config: str | None, given: Mapping[str, Any], assignments: Sequence
     """
     merged: dict[str, Any] = {}
     if config is not None:
-        _lay(merged, _kebab(_read(config)), config)
+        layer = _kebab(_read(config))
+        _refuse_unknown(layer, config)
+        _lay(merged, layer, config)
     _lay(merged, _kebab({key: value for key, value in given.items() if value not in (None, ())}), "options")
     for assignment in assignments:
-        _lay(merged, _assigned(assignment), f"--set {assignment}")
+        layer, place = _assigned(assignment), f"--set {assignment}"
+        _refuse_unknown(layer, place)
+        _lay(merged, layer, place)
     texts = {key: _joined(key, value) for key, value in merged.items()}
     try:
         return msgspec.convert(texts, Settings, strict=False)
     except msgspec.ValidationError as error:
-        known = ", ".join(field.encode_name for field in msgspec.structs.fields(Settings))
-        raise UsageError(f"wrong option: {error}", where=config, advice=f"there are {known}") from error
+        raise UsageError(
+            f"wrong option: {error}", where=config, advice="'prunepass schema config'"
+        ) from error
+
+
+def _refuse_unknown(layer: Mapping[str, Any], place: str) -> None:
+    known = [field.encode_name for field in msgspec.structs.fields(Settings)]
+    for key in layer:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            advice = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise UsageError(f"there is no option '{key}'", where=_line(place, key), advice=advice)
+
+
+def _line(place: str, key: str) -> str:
+    """``file:line`` of a key of the top level where ``place`` is a file."""
+    if not Path(place).is_file():
+        return place
+    spelled = "[-_]".join(map(re.escape, key.split("-")))
+    found = re.compile(rf"\s*\[?\s*[\"']?{spelled}[\"']?\s*[].=]")
+    lines = enumerate(Path(place).read_text("utf-8").splitlines(), 1)
+    number = next((number for number, line in lines if found.match(line)), 0)
+    return f"{place}:{number}" if number else place
+
+
+def toml() -> Any:
+    """The module that reads TOML here."""
+    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def _read(config: str) -> dict[str, Any]:
-    toml = import_module(_TOML)
+    reader = toml()
     try:
-        data: dict[str, Any] = toml.loads(Path(config).read_text("utf-8"))
+        data: dict[str, Any] = reader.loads(Path(config).read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read the configuration: {error.strerror}", where=config) from error
-    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not TOML: {error}", where=config) from error
+    except (reader.TOMLDecodeError, UnicodeDecodeError) as error:
+        line = re.search(r"\(at line (\d+)", str(error))
+        raise UsageError(f"not TOML: {error}", where=f"{config}:{line[1]}" if line else config) from error
     return data
 
 
@@ -95,7 +127,7 @@ def _kebab(layer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lay(merged: dict[str, Any], layer: Mapping[str, Any], place: str) -> None:
     for key in layer:
-        for rival in _RIVALS.get(key, ()):
+        for rival in RIVALS.get(key, ()):
             if rival in layer:
                 raise UsageError(f"'{key}' and '{rival}' exclude each other", where=place)
             merged.pop(rival, None)
@@ -114,10 +146,10 @@ def _assigned(assignment: str) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     """A TOML value where it is one, plain text otherwise."""
-    toml = import_module(_TOML)
+    reader = toml()
     try:
-        return toml.loads(f"value = {text}")["value"]
-    except toml.TOMLDecodeError:
+        return reader.loads(f"value = {text}")["value"]
+    except reader.TOMLDecodeError:
         return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -123,7 +124,15 @@ def _write(torch: Any, model: Any, inputs: Any, path: Path) -> None:
     if path.suffix == ".onnx":
         _to_onnx(torch, program, path)
     else:
-        torch.export.save(program, path)
+        _to_archive(torch, program, path)
+
+
+def _to_archive(torch: Any, program: Any, path: Path) -> None:
+    """Under one name first: torch writes the file's own name into every entry of the archive."""
+    with tempfile.TemporaryDirectory(prefix=".prunepass-", dir=path.parent) as folder:
+        same = Path(folder) / "model.pt2"
+        torch.export.save(program, same)
+        same.replace(path)
 
 
 def _exported(torch: Any, model: Any, inputs: Any) -> Any:

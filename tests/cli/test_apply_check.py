@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+import prunepass
 from prunepass import Plan
 from tests.cli import nets
 from tests.cli.tools import files, run
@@ -46,7 +47,9 @@ def test_apply_names_the_plan_and_the_model_in_the_depfile(
     args = ("-o", pruned / "a.onnx", "--depfile", pruned / "a.d")
     assert run(capsys, "apply", pruned / "p.json", pruned / "net.onnx", *args).code == 0
     text = (pruned / "a.d").read_text("utf-8")
-    assert text == f"{pruned / 'a.onnx'}: \\\n {pruned / 'p.json'} \\\n {pruned / 'net.onnx'}\n"
+    target, *needs = text.split(" \\\n ")
+    assert target == f"{pruned / 'a.onnx'}:"
+    assert needs == [prunepass.__file__, str(pruned / "p.json"), f"{pruned / 'net.onnx'}\n"]
 
 
 def test_the_depfile_names_weights_in_files_of_their_own(
@@ -133,3 +136,16 @@ def _compared(measure: Any, faster: float) -> Any:
     first = measure.Measurement("original", 1.0, stats, stats)
     second = measure.Measurement("pruned", 1.0, stats, stats, ratio, ratio)
     return measure.Comparison("onnxruntime", "1", 1, 1, (first, second))
+
+
+def test_a_check_that_cannot_be_made_is_no_failed_gate(
+    pruned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pruned / "broken.onnx").write_bytes(b"")
+    assert check(capsys, pruned, "broken.onnx", "--sarif", pruned / "s.json").code == 3
+    assert check(capsys, pruned, "missing.onnx").code == 2
+    plan = json.loads((pruned / "p.json").read_text("utf-8"))
+    (pruned / "p.json").write_text(json.dumps({**plan, "fingerprint": "0"}), encoding="utf-8")
+    ran = check(capsys, pruned)
+    assert (ran.code, "the plan was made for another model" in ran.err) == (2, True)
+    assert "s.json" not in files(pruned)

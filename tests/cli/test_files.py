@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import prunepass
 from prunepass import UsageError
 from prunepass.cli._files import Outputs, check_outputs, depfile
 from tests.cli.tools import files
@@ -77,19 +79,40 @@ def test_a_folder_without_the_right_to_write_is_refused(
         check_outputs([str(tmp_path / "out")])
 
 
+OWN = str(Path(prunepass.__file__))
+ODD = ("a b", "a#b", "a$b", "a:b", "a=b", "a[1]b", "a%b", "a\\b", "a\\ b", "m=0.5/ä ~b")
+
+
 def test_special_letters_are_escaped_in_a_depfile() -> None:
-    assert depfile("my out#1", ["/a b/c$d"]) == "my\\ out\\#1: \\\n /a\\ b/c$$d\n"
+    want = f"my\\ out\\#1: \\\n {OWN} \\\n /a\\ b/c$$d\n"
+    assert depfile("my out#1", ["/a b/c$d"]) == want
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_make_reads_the_depfile(tmp_path: Path) -> None:
-    need = tmp_path / "a b#c$d"
+def build(folder: Path, tool: str) -> tuple[int, bool]:
+    """The exit code of ``tool``, and whether it made ``out``."""
+    command = [tool, *(["-f", "build.ninja"] if tool == "ninja" else []), "out"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return ran.returncode, "cp made.d kept.d" in ran.stdout
+
+
+@pytest.mark.parametrize("tool", ["make", "ninja"])
+@pytest.mark.parametrize("name", ODD)
+def test_make_and_ninja_read_the_depfile(tool: str, name: str, tmp_path: Path) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool}")
+    need = tmp_path / name
+    need.parent.mkdir(exist_ok=True)
     need.touch()
-    (tmp_path / "out.d").write_text(depfile("out", [need]), encoding="utf-8")
-    (tmp_path / "Makefile").write_text("include out.d\nout:\n\ttouch out\n", encoding="utf-8")
-    for expected in ("touch out", "up to date"):
-        ran = subprocess.run(["make", "out"], cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert expected in ran.stdout
+    (tmp_path / "made.d").write_text(depfile("out", [need]), encoding="utf-8")
+    (tmp_path / "Makefile").write_text("-include kept.d\nout:\n\ttouch out; cp made.d kept.d\n")
+    rule = "rule r\n command = touch out; cp made.d kept.d\n depfile = kept.d\nbuild out: r\n"
+    (tmp_path / "build.ninja").write_text(rule, encoding="utf-8")
+    # Set times, for a clock may be coarser than this test is quick.
+    os.utime(need, (1, 1))
+    assert build(tmp_path, tool) == (0, True)
+    assert build(tmp_path, tool) == (0, False)
+    os.utime(need, (4e9, 4e9))
+    assert build(tmp_path, tool) == (0, True)
     need.unlink()
-    ran = subprocess.run(["make", "out"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "No rule to make target" in ran.stderr
+    code, made = build(tmp_path, tool)
+    assert made if tool == "ninja" else code == 2

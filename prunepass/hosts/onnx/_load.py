@@ -88,7 +88,8 @@ def _from_file(path: Path) -> ir.Model:
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf, text and JSON parsers each raise their own
         raise ModelError(f"the file is no ONNX model: {type(error).__name__}", advice=_ADVICE) from error
-    return _from_proto(proto, str(path.parent))
+    real = path.resolve().parent if path.is_symlink() else None
+    return _from_proto(proto, str(path.parent), real)
 
 
 def _exported(graph: Any) -> onnx.ModelProto:
@@ -98,7 +99,7 @@ def _exported(graph: Any) -> onnx.ModelProto:
     return proto
 
 
-def _from_proto(proto: onnx.ModelProto, folder: str) -> ir.Model:
+def _from_proto(proto: onnx.ModelProto, folder: str, real: Path | None = None) -> ir.Model:
     if not proto.HasField("graph") or not proto.graph.node:
         raise ModelError("the model holds no graph", advice=_ADVICE)
     if not proto.opset_import:
@@ -107,7 +108,18 @@ def _from_proto(proto: onnx.ModelProto, folder: str) -> ir.Model:
     check_embedded(proto.graph)
     model = ir.from_proto(proto)
     ir.external_data.set_base_dir(model.graph, folder or ".")
+    if real is not None and _linked(model, real):
+        ir.external_data.set_base_dir(model.graph, real)
     return _sound(model, own=True)
+
+
+def _linked(model: ir.Model, real: Path) -> bool:
+    """Whether the data are links to files in ``real``, where the model itself is.
+
+    The sandboxes of build systems link every input by itself. Other links to data stay refused.
+    """
+    pairs = [(Path(tensor.path), real / tensor.location) for _, tensor in external_tensors(model)]
+    return all(link.is_symlink() and file.is_file() and link.samefile(file) for link, file in pairs)
 
 
 def _sound(model: ir.Model, *, own: bool = False) -> ir.Model:

@@ -198,3 +198,21 @@ def test_what_is_no_model_is_refused() -> None:
 def test_a_saved_model_opens_again(path: Path, tmp_path: Path) -> None:
     save(load(path), tmp_path / "again.onnx")
     assert [node.op for node in capture(load(tmp_path / "again.onnx")).nodes] == ["conv", "relu"]
+
+
+def test_a_sandbox_may_link_the_model_and_its_data_from_one_folder_and_nothing_else(external: Path) -> None:
+    box = external.parent / "box"
+    box.mkdir()
+    (box / "big.onnx").symlink_to(external)
+    with pytest.raises(ModelError, match="is missing"):
+        load(box / "big.onnx")
+    (box / "big.bin").symlink_to(external.parent / "big.bin")
+    values = load(box / "big.onnx").graph.initializers.values()
+    assert [value.const_value.numpy().shape for value in values if value.const_value is not None]
+    elsewhere = external.parent / "elsewhere"
+    elsewhere.mkdir()
+    (external.parent / "big.bin").replace(elsewhere / "big.bin")
+    (box / "big.bin").unlink()
+    (box / "big.bin").symlink_to(elsewhere / "big.bin")
+    with pytest.raises(ModelError, match="or is a link"):
+        load(box / "big.onnx")

@@ -1,0 +1,67 @@
+"""A pass for Olive: ``"module_path": "prunepass.integrations.olive.PrunepassPrune"`` in a package configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..ir import BackendError
+
+try:
+    from olive.model import ONNXModelHandler
+    from olive.model.utils import resolve_onnx_path
+    from olive.passes import Pass
+    from olive.passes.pass_config import PassConfigParam
+except ImportError as error:
+    raise BackendError(
+        f"Olive cannot be imported: {error}", advice="install it with: pip install 'prunepass[onnx,olive]'"
+    ) from error
+
+_PARAMS: dict[str, tuple[Any, Any, str]] = {
+    "plan": (
+        str,
+        None,
+        "Path of a plan to apply; nothing is searched, and the options of a search are not read.",
+    ),
+    "budget": (str, "macs=0.5", "Fractions kept, such as macs=0.5,params=0.6."),
+    "score": (str, "auto", "A score, with options as in dfpc{normalize=mean}."),
+    "align": (int, None, "Channel counts come in multiples of this."),
+    "target": (str, None, "An engine, which sets the multiple; see 'prunepass passes'."),
+    "keep": (list[str], [], "Patterns of layers to leave alone."),
+    "plan_out": (str, None, "Also write the plan that the search finds here."),
+}
+
+
+class PrunepassPrune(Pass):  # type: ignore[misc] # Olive comes without types
+    """Cut channels of an ONNX model, from a plan or under a budget, and prove the result."""
+
+    @classmethod
+    def _default_config(cls, accelerator_spec: Any) -> dict[str, Any]:
+        return {
+            name: PassConfigParam(type_=kind, default_value=default, description=text)
+            for name, (kind, default, text) in _PARAMS.items()
+        }
+
+    def _run_for_config(self, model: Any, config: Any, output_model_path: str) -> Any:
+        from ..hosts.onnx import save
+
+        target = resolve_onnx_path(output_model_path, Path(model.model_path).name)
+        save(_pruned(model.model_path, config), target)
+        return ONNXModelHandler(model_path=target)
+
+
+def _pruned(path: str, config: Any) -> Any:
+    from .._prune import apply, prune, verify
+    from ..hosts.onnx import load
+    from ..passes import Plan
+
+    if config.plan is not None:
+        plan = Plan.load(config.plan)
+        small = apply(plan, path)
+        verify(load(path), small, plan)
+        return small
+    options = {name: getattr(config, name) for name in ("budget", "score", "align", "target", "keep")}
+    result = prune(path, **options)
+    if config.plan_out is not None:
+        result.plan.save(config.plan_out)
+    return result.model
