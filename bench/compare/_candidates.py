@@ -1,4 +1,4 @@
-"""The same network pruned by us and by the peers, as ONNX files for several batch sizes; each in a process of its own."""
+"""The same network pruned by us and by the peers, as ONNX files for several batches; each in its own process."""
 
 from __future__ import annotations
 
