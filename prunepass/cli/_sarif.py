@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 
 if TYPE_CHECKING:
-    from ._check import Finding
+    from ._finding import Finding
 
 _RULES = {
     "proof": "The pruned model computes what the original computes without the cut channels.",
