@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -129,7 +130,8 @@ def standard_error(comparison: Comparison, clock: Clock) -> float:
     90th percentile there are 2.56 deviations.
     """
     ratio = comparison.engines[1].faster(clock)
-    return 1.25 * (ratio.p90 - ratio.p10) / 2.56 / max(comparison.rounds, 1) ** 0.5 / ratio.median
+    deviation = (ratio.p90 - ratio.p10) / 2.56
+    return 1.25 * deviation / sqrt(max(comparison.rounds, 1)) / ratio.median
 
 
 def is_slower(comparison: Comparison, clock: Clock) -> bool:

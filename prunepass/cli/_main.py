@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from ._analyze import analyze
 from ._apply import apply
+from ._calibrate import calibrate
 from ._check import check
 from ._demo import demo
 from ._engines import backends, bench, build
@@ -35,7 +36,7 @@ def prunepass() -> None:
     """Make trained networks smaller and really faster, provably right, without data."""
 
 
-for _command in (analyze, prune, apply, check, bench, build, backends, passes, demo):
+for _command in (analyze, prune, apply, check, calibrate, bench, build, backends, passes, demo):
     prunepass.add_command(_command)
 
 
