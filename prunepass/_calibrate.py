@@ -140,14 +140,11 @@ class _Run:
         return [term for term in engine_terms(self.bench.coupling, 1, others) if term.feature == layer.kind]
 
     def _grain(self) -> tuple[GrainRow, ...]:
-        found: dict[str, list[tuple[int, int]]] = {}
+        found: dict[str, list[Step]] = {}
         for layer, leaf, base in self.typical:
-            found.setdefault(layer.kind, []).append(self._staircase(layer, leaf, base))
+            found.setdefault(layer.kind, []).extend(self._staircase(layer, leaf, base))
             self._tick()
-        rows = {
-            kind: (max(one for one, _ in pairs), max(least for _, least in pairs))
-            for kind, pairs in found.items()
-        }
+        rows = {kind: grain_of(seen) for kind, seen in found.items() if seen}
         preferred, minimum = (max((pair[at] for pair in rows.values()), default=1) for at in (0, 1))
         whole = GrainRow(preferred=preferred, minimum=minimum)
         finer = [
@@ -157,17 +154,18 @@ class _Run:
         ]
         return (whole, *finer)
 
-    def _staircase(self, layer: Layer, leaf: Atom, base: int) -> tuple[int, int]:
-        """Steps down from a multiple of the coarsest one."""
+    def _staircase(self, layer: Layer, leaf: Atom, base: int) -> list[Step]:
+        """Steps down from a multiple of the coarsest one; none where the layer cannot be taken out."""
         widths = [{leaf: base}, *({leaf: base - step} for step in _STEPS)]
-        found = self._timed(layer, widths, _QUICK_SECONDS if self.how.quick else _GRAIN_SECONDS)
+        try:
+            found = self._timed(layer, widths, _QUICK_SECONDS if self.how.quick else _GRAIN_SECONDS)
+        except UnsupportedError:
+            return []
         whole = self._work(layer, widths[0])
-        return grain_of(
-            [
-                Step(step, found[2 * at], found[2 * at + 1], self._work(layer, widths[at]) / whole)
-                for at, step in enumerate(_STEPS, 1)
-            ]
-        )
+        return [
+            Step(step, found[2 * at], found[2 * at + 1], self._work(layer, widths[at]) / whole)
+            for at, step in enumerate(_STEPS, 1)
+        ]
 
     # The table.
 

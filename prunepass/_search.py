@@ -83,6 +83,7 @@ class Search:
         graph: the captured graph with its pins.
         watch: measures a candidate in the host's own form.
         table: measured times of layers, None where there are none.
+        learnt: the model after all corrections, and the widths that it must not be asked for again.
     """
 
     session: Session
@@ -92,6 +93,7 @@ class Search:
     table: LayerTable | None = None
     observers: Sequence[Observer] = ()
     rounds: list[LatencyRound] = field(default_factory=list)
+    learnt: tuple[LatencyModel, tuple[Mapping[str, int], ...]] | None = None
 
     def run(self) -> Found:
         """Plan under the predicted time, measure, correct, and repeat; at most ``MAX_ROUNDS`` candidates.
@@ -167,6 +169,7 @@ class Search:
         model, widen = self.model.fitted(points), False
         while len(tried) < MAX_ROUNDS:
             clocked, model = self._next(model, coupling, tried, points, widen)
+            self.learnt = (model, clocked.refused)
             planned = middle.resume(state.having(clocked=clocked), self.observers)
             widths = widths_of(coupling, planned.need("plan", "latency"))
             if any(widths == old.widths for old in tried):

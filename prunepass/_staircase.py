@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 # A step of widths is worth taking where it brings at least this share of what the multiply-accumulates promise.
@@ -25,26 +25,40 @@ class Step:
     work: float
 
     @property
-    def rewarded(self) -> bool:
-        """Whether it surely brings a fair share of the promised gain."""
-        return 1 - self.time - _ERRORS * self.error >= _SHARE * (1 - self.work)
+    def share(self) -> float:
+        """The part of the promised gain that arrives."""
+        return (1 - self.time) / (1 - self.work)
 
     @property
-    def slower(self) -> bool:
-        """Whether it surely costs time."""
-        return self.time - _ERRORS * self.error > 1
+    def share_error(self) -> float:
+        return max(self.error, 1e-6) / (1 - self.work)
 
 
-def grain_of(steps: Sequence[Step]) -> tuple[int, int]:
-    """``(preferred, minimum)`` multiples from steps of one layer, whose widths are powers of two.
+def grain_of(steps: Iterable[Step]) -> tuple[int, int]:
+    """``(preferred, minimum)`` multiples from steps of several layers, whose widths are powers of two.
 
-    Preferred is the least width from which on every step is rewarded; where noise leaves it open the coarser
-    one is taken, which is never slower. Minimum is the least from which on no step is slower.
+    The shares of one width are pooled, weighted by their errors. A width is rewarded where the pooled share is
+    half of the promise or more and above nothing by two standard errors; it is slower where it is below nothing
+    by as much. Preferred is the least width from which on every one is rewarded: where noise leaves it open the
+    coarser one is taken, which never leaves a fast path. Minimum is the least from which on none is slower.
     """
-    ordered = sorted(steps, key=lambda step: -step.width)
-    preferred = _least([(step.width, step.rewarded) for step in ordered])
-    minimum = _least([(step.width, not step.slower) for step in ordered])
+    pooled = sorted(_pooled(steps), reverse=True)
+    preferred = _least(
+        [(width, share >= _SHARE and share > _ERRORS * error) for width, share, error in pooled]
+    )
+    minimum = _least([(width, share >= -_ERRORS * error) for width, share, error in pooled])
     return preferred, min(minimum, preferred)
+
+
+def _pooled(steps: Iterable[Step]) -> Iterator[tuple[int, float, float]]:
+    """``(width, share, error)`` over all layers."""
+    by_width: dict[int, list[Step]] = {}
+    for step in steps:
+        by_width.setdefault(step.width, []).append(step)
+    for width, found in by_width.items():
+        weights = [step.share_error**-2 for step in found]
+        share = sum(w * step.share for w, step in zip(weights, found, strict=True)) / sum(weights)
+        yield width, share, sum(weights) ** -0.5
 
 
 def _least(verdicts: Sequence[tuple[int, bool]]) -> int:
