@@ -76,9 +76,16 @@ def calibrate(  # noqa: PLR0913 - every option is by name
     with TemporaryDirectory(prefix="prunepass-") as folder:
         form = engine_form(model, example_inputs, setting.backend, Path(folder) / "model")
         shapes = None if form is not model else example_inputs
-        session = open_model(form, shapes)
+        session = open_model(_opened(form), shapes)
         run = _Run(Bench(session, session.graph), Calibration(setting, quick, cache, progress))
         return run.target()
+
+
+def _opened(form: Any) -> Any:
+    """The model in the form that parts are taken out of."""
+    from .hosts.onnx import load
+
+    return load(form)
 
 
 @dataclass

@@ -70,9 +70,11 @@ class EngineClock:
         self._made = 0
 
     def __enter__(self) -> EngineClock:
-        self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="prunepass-")))
-        self._engine = self._stack.enter_context(self._build(self._original))
-        self._feeds = _feeds(self._session, self._engine.inputs)
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(TemporaryDirectory(prefix="prunepass-")))
+            self._engine = stack.enter_context(self._build(self._original))
+            self._feeds = _feeds(self._session, self._engine.inputs)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
