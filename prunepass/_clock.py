@@ -20,6 +20,7 @@ Clock = Literal["wall", "cpu"]
 _SECONDS, _ROUNDS, _WARMUP = 1.5, 20, 0.1
 # A ratio that shall decide is measured again, longer, where its standard error is above this; at most so long.
 _PRECISE, _LONGEST = 0.005, 8.0
+_INDIFFERENT = 0.01
 NAMES = ("original", "pruned")
 
 
@@ -137,9 +138,12 @@ def standard_error(comparison: Comparison, clock: Clock) -> float:
 
 
 def is_slower(comparison: Comparison, clock: Clock) -> bool:
-    """Whether the second engine is slower by more than two standard errors."""
+    """Whether the second engine is slower by more than two standard errors and more than a percent.
+
+    Interleaving itself can favour one of two equal engines by part of a percent, however long one measures.
+    """
     median = comparison.engines[1].faster(clock).median
-    return median * (1 + 2 * standard_error(comparison, clock)) < 1
+    return median * (1 + max(2 * standard_error(comparison, clock), _INDIFFERENT)) < 1
 
 
 @dataclass(frozen=True)

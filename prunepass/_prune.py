@@ -13,7 +13,7 @@ from ._clock import Setting, setting_of
 from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
-from ._timed import Job, counted, timed
+from ._timed import Done, Job, counted, timed
 from .backends import Backend
 from .hosts import Session, open_model
 from .ir import Graph, UsageError, VerificationError, evaluate
@@ -118,15 +118,18 @@ def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
     wanted = _target(target, budget if align is None and pipeline is None else "", setting)
     steps = _steps(pipeline, budget, score, wanted.widths() if wanted and align is None else align, options)
     check_clock(steps, setting)
-    session = open_model(model, example_inputs, form=form)
-    timings = Timings.fresh()
+    session, timings = open_model(model, example_inputs, form=form), Timings.fresh()
     graph = keep_matching(session.graph, keep)
     job = Job(model, example_inputs, session, graph, steps, (timings, *observers), inplace)
     done = counted(job) if setting is None else timed(job, setting, wanted, allow_slower=allow_slower)
+    return _result(job, done, wanted, timings)
+
+
+def _result(job: Job, done: Done, target: Target | None, timings: Timings) -> Result:
     plan: Plan = done.state.need("plan", "prune")
-    if wanted is not None:
-        plan = msgspec.structs.replace(plan, options={**plan.options, "target": wanted.name})
-    check = host_check(session, done.model, done.state.graph)
+    if target is not None:
+        plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
+    check = host_check(job.session, done.model, done.state.graph)
     report = replace(report_of(done.state, timings, check), timing=done.timing, latency=done.latency)
     return Result(done.model, plan, report)
 
