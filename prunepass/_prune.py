@@ -96,19 +96,16 @@ def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
         model: nn.Module, ExportedProgram or GraphModule; ONNX path, ModelProto, onnx_ir.Model or
             onnx_graphsurgeon.Graph.
         example_inputs: tensors to capture with (torch), or arrays or shapes by input name (ONNX, optional).
-        budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``; latency is measured on
-            ``backend``, by CPU time at one thread, else by wall time.
+        budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``, as measured on ``backend``.
         score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
-        target: a built-in name, or a file that ``prunepass calibrate`` wrote; for a latency budget the
-            built-in one of ``backend`` unless given.
+        target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
         keep: names or patterns of layers to leave alone.
         pipeline: replaces the default passes.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
-        backend: also measure on this engine; a pruned model that is slower there is refused.
-        threads: of one inference on it.
-        allow_slower: give a model that is slower, too.
+        backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
+        threads: of one inference on it; CPU time counts at one, wall time else.
         options: ``floor``, ``mode`` and ``compensate`` of the default pipeline.
 
     Raises:
