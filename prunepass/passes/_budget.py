@@ -54,9 +54,9 @@ class Budget:
 
     def refuse(self, totals: Mapping[str, int], original: Cost, why: str) -> BudgetError:
         """The error that says how near the budget can be met."""
-        nearest = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.counted)
+        near = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.counted)
         return BudgetError(
-            f"the budget {self} cannot be met: {why}; the nearest is {nearest}",
+            f"the budget {self} cannot be met: {why}" + (f"; the nearest is {near}" if near else ""),
             advice="'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less",
         )
 
