@@ -17,6 +17,7 @@ _RULES = {
     "budget": "The pruned model costs no more than the budget of its plan.",
     "widths": "Every parameter has the shape that the plan leaves.",
     "grain": "Channel counts are multiples of what the engine rewards.",
+    "latency": "The pruned model takes no more of the original's time than the budget of its plan.",
     "speed": "The pruned model is not slower than the original.",
 }
 

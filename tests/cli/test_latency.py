@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from prunepass import Plan
@@ -110,6 +111,28 @@ def test_check_holds_the_latency_budget_of_a_plan_by_measuring(
     found = check(capsys, tmp_path, "--backend", "clockwork")
     assert found["speed"]["holds"] and not found["latency"]["holds"]
     assert "budget 0.6" in str(found["latency"]["text"])
+
+
+def test_a_latency_budget_that_does_not_hold_is_in_the_sarif(
+    net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: ClockworkBackend
+) -> None:
+    pruned(capsys, net, tmp_path)
+    engine.time = lambda graph: 1e6 + by_channels(graph)
+    check(capsys, tmp_path, "--backend", "clockwork", "--sarif", str(tmp_path / "f.sarif"))
+    (ran,) = json.loads((tmp_path / "f.sarif").read_text("utf-8"))["runs"]
+    assert [result["ruleId"] for result in ran["results"]] == ["latency"]
+
+
+def test_a_slack_of_the_margin_is_allowed_for_measuring_again(
+    net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: ClockworkBackend
+) -> None:
+    pruned(capsys, net, tmp_path)
+    plan = json.loads((tmp_path / "p.json").read_text("utf-8"))
+    engines = [engine.build(onnx.load(tmp_path / name)).seconds for name in ("net.onnx", "out.onnx")]
+    for slack, holds in ((1.02, True), (1.04, False)):
+        plan["options"]["budget"] = f"latency={engines[1] / engines[0] / slack}"
+        (tmp_path / "p.json").write_text(json.dumps(plan), encoding="utf-8")
+        assert check(capsys, tmp_path, "--backend", "clockwork")["latency"]["holds"] is holds
 
 
 def test_check_without_a_backend_says_that_the_budget_is_measured(
