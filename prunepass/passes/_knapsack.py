@@ -22,6 +22,7 @@ from ._terms import Term
 
 _PRICES, _TURNS = 24, 6
 _DEAREST = 1e9
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Limits:
     refused: tuple[Mapping[Atom, int], ...] = ()
 
     def met(self, widths: Mapping[Atom, int]) -> bool:
-        if self.model.time(widths) > self.latency:
+        if self.model.time(widths) > self.latency * (1 + _ROUNDING):
             return False
         return not any(_covers(widths, old) for old in self.refused) and self.counted_met(widths)
 
