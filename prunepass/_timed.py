@@ -96,7 +96,7 @@ def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
         return fraction(comparison, setting.clock), comparison
 
     def attempt(graph: Graph) -> Done:
-        table = target.table() if target is not None and target.layers else None
+        table = target.table() if target is not None and _fits(target, setting) else None
         search = Search(job.session, graph, job.pipeline, watch, table, job.observers)
         found = search.run()
         model = found.model
@@ -105,6 +105,12 @@ def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
         return Done(found.state, model, found.comparison, _report(found, search.limit, setting, target))
 
     return retried(job, attempt)
+
+
+def _fits(target: Target, setting: Setting) -> bool:
+    """Whether the times of a target are those of this engine, at as many threads."""
+    threads = target.options.get("threads", setting.threads)
+    return bool(target.layers) and target.backend == setting.backend.name and threads == setting.threads
 
 
 def _report(found: Found, limit: float, setting: Setting, target: Target | None) -> LatencyReport:

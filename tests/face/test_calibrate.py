@@ -15,6 +15,7 @@ from prunepass._bench_parts import Bench
 from prunepass._targets import to_toml
 from prunepass.hosts import open_model
 from prunepass.hosts.onnx import load
+from prunepass.hosts.onnx._extract import Extractor
 from prunepass.ir import Graph
 from prunepass.measure import Comparison
 from prunepass.passes import layers_of
@@ -133,6 +134,17 @@ def test_a_target_that_was_measured_steers_a_prune(
     assert abs(latency.rounds[0].error) < 0.05
 
 
+def test_times_at_another_number_of_threads_are_not_used(
+    tmp_path: Path, counted: list[int], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
+    backend = ClockworkBackend(by_eights)
+    target = pp.calibrate(net(), backend=backend, cache=tmp_path, quick=True)
+    options: dict[str, Any] = {"budget": "latency=0.6", "score": "l2", "target": target, "backend": backend}
+    probes = [pp.prune(net(), threads=threads, **options).report.latency for threads in (1, 2)]
+    assert [found.probes for found in probes if found is not None] == [2, 5]
+
+
 def test_a_part_is_the_layer_of_the_cut_model_with_its_activation() -> None:
     session = open_model(load(net()))
     bench = Bench(session, session.graph)
@@ -145,6 +157,16 @@ def test_a_part_is_the_layer_of_the_cut_model_with_its_activation() -> None:
     with pp.backends.get("onnxruntime").build(part) as engine:
         (made,) = engine.run({"r0": np.ones((1, 24, 8, 8), np.float32)}).values()
     assert made.shape == (1, 40, 8, 8) and made.min() >= 0
+
+
+def test_a_part_cannot_begin_where_the_file_has_no_value() -> None:
+    session = open_model(load(net()))
+    extractor, value = (
+        Extractor(session.replay(session.graph, session.graph, inplace=False)),
+        session.graph.values,
+    )
+    with pytest.raises(pp.UnsupportedError, match="no value 'x'"):
+        extractor.part({}, value["c0"])
 
 
 def test_an_engine_is_really_measured(tmp_path: Path) -> None:
