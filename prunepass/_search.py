@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,13 +41,22 @@ _PROBES, _PROBES_WITH_TABLE = (0.75, 0.5, None, None, None), (0.6, None)
 _LEAST_PROBE = 0.3
 # A candidate near the budget says more about it than a probe elsewhere.
 _WEIGHT = 3.0
+_ERRORS = 2.0
 _VERIFY = "verify"
 
 
-class Stopwatch(Protocol):
-    """Measures a candidate: its time over the original's; ``precise`` where the figure decides."""
+class Reading(NamedTuple):
+    """A candidate's time over the original's, the standard error of that relative to it, and where it is from."""
 
-    def __call__(self, model: Any, precise: bool, /) -> tuple[float, Comparison | None]: ...
+    time: float
+    error: float = 0.0
+    comparison: Comparison | None = None
+
+
+class Stopwatch(Protocol):
+    """Measures a candidate; ``precise`` where the figure decides."""
+
+    def __call__(self, model: Any, precise: bool, /) -> Reading: ...
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class _Tried:
     kept: float
     state: State
     model: Any
-    comparison: Comparison | None
+    reading: Reading
 
 
 @dataclass
@@ -99,7 +108,8 @@ class Search:
         """Plan under the predicted time, measure, correct, and repeat; at most ``MAX_ROUNDS`` candidates.
 
         The result holds the budget as it was measured. No single group of it can be widened by one step of the
-        grain and still hold by the corrected model, unless the rounds ran out. A candidate that took too long
+        grain and still hold by the corrected model, unless the rounds ran out, or what was left of the budget was
+        less than two standard errors of the measurement. A candidate that took too long
         rules out every choice of widths that is nowhere narrower.
 
         Raises:
@@ -112,7 +122,7 @@ class Search:
         probes = len(points) - 1
         best = self._rounds(state, middle, points)
         done = tail.resume(best.state, self.observers)
-        return Found(done, best.model, best.comparison, tuple(self.rounds), best.at, probes)
+        return Found(done, best.model, best.reading.comparison, tuple(self.rounds), best.at, probes)
 
     def _parts(self) -> tuple[Pipeline, Pipeline, Pipeline]:
         """The passes before the policy, from there to the proof, and the proof: only the accepted plan is proved."""
@@ -179,6 +189,8 @@ class Search:
                 continue
             tried.append(self._try(planned, widths, model, coupling))
             points.append(Point(self.model.features(atoms_of(coupling, widths)), tried[-1].measured, _WEIGHT))
+            if self._resolved(tried[-1]):
+                break
             state = _decided(state, planned)
         held = [one for one in tried if one.measured <= self.limit]
         if not held:
@@ -214,13 +226,18 @@ class Search:
     ) -> _Tried:
         predicted = model.time(atoms_of(coupling, widths))
         pruned = self._replayed(planned.graph)
-        measured, comparison = self._measure(pruned, "measure", True)
-        if measured <= self.limit:
+        reading = self._measure(pruned, "measure", True)
+        if reading.time <= self.limit:
             # Of many candidates the one that was lucky would be taken: what counts is measured anew.
-            measured, comparison = self._measure(pruned, "confirm", True)
-        self.rounds.append(LatencyRound(predicted, measured))
+            reading = self._measure(pruned, "confirm", True)
+        self.rounds.append(LatencyRound(predicted, reading.time))
         kept = _kept(planned, planned.need("plan", "latency"))
-        return _Tried(widths, measured, len(self.rounds) - 1, kept, planned, pruned, comparison)
+        return _Tried(widths, reading.time, len(self.rounds) - 1, kept, planned, pruned, reading)
+
+    def _resolved(self, tried: _Tried) -> bool:
+        """Whether what is left of the budget is less than the clock can tell."""
+        left = self.limit - tried.measured
+        return 0 <= left < _ERRORS * tried.reading.error * tried.measured
 
     def _failure(self, tried: list[_Tried]) -> BudgetError:
         nearest = min(one.measured for one in tried)
@@ -233,7 +250,7 @@ class Search:
     def _replayed(self, after: Graph) -> Any:
         return self.session.replay(self.graph, after, inplace=False)
 
-    def _measure(self, model: Any, what: str, precise: bool) -> tuple[float, Comparison | None]:
+    def _measure(self, model: Any, what: str, precise: bool) -> Reading:
         state, begun = State.start(self.graph), perf_counter()
         for observer in self.observers:
             observer.before(what, state)

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ._clock import EngineClock, LatencyReport, Setting, fraction, is_slower
-from ._search import Found, Search, has_latency
+from ._clock import EngineClock, LatencyReport, Setting, fraction, is_slower, standard_error
+from ._search import Found, Reading, Search, has_latency
 from ._targets import Target
 from .hosts import Session
 from .ir import BudgetError, Graph, InternalError, UnsupportedError
@@ -91,9 +91,9 @@ def timed(job: Job, setting: Setting, target: Target | None, *, allow_slower: bo
 def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
     setting = clock.setting
 
-    def watch(model: Any, precise: bool) -> tuple[float, Comparison]:
-        comparison = clock.compare(model, precise=precise)
-        return fraction(comparison, setting.clock), comparison
+    def watch(model: Any, precise: bool) -> Reading:
+        found = clock.compare(model, precise=precise)
+        return Reading(fraction(found, setting.clock), standard_error(found, setting.clock), found)
 
     def attempt(graph: Graph) -> Done:
         table = target.table() if target is not None and _fits(target, setting) else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil, prod
 from typing import Any
 
+from prunepass._search import Reading
 from prunepass.ir import Array, Graph, UnsupportedError
 
 Time = Callable[[Graph], float]
@@ -61,6 +62,6 @@ class Watch:
     time: Time = staircase
     seen: list[float] = field(default_factory=list)
 
-    def __call__(self, model: Graph, precise: bool) -> tuple[float, None]:
+    def __call__(self, model: Graph, precise: bool) -> Reading:
         self.seen.append(self.time(model) / self.time(self.original))
-        return self.seen[-1], None
+        return Reading(self.seen[-1])

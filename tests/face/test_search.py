@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prunepass._prune import default_pipeline
-from prunepass._search import MAX_ROUNDS, Found, Search, atoms_of, widths_of
+from prunepass._search import MAX_ROUNDS, Found, Reading, Search, atoms_of, widths_of
 from prunepass.ir import BudgetError, Graph
 from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, steps
 from tests.face.staircase import GraphSession, Time, Watch, cliff, staircase
@@ -144,16 +144,27 @@ def test_a_candidate_that_held_by_luck_is_not_taken() -> None:
     run, watch = search(graph, "latency=0.6")
     lucky: list[object] = []
 
-    def noisy(model: Graph, precise: bool) -> tuple[float, None]:
-        time, _ = watch(model, precise)
+    def noisy(model: Graph, precise: bool) -> Reading:
+        time = watch(model, precise).time
         first = precise and model not in lucky
         lucky.append(model)
-        return (0.7 * time if first else time), None
+        return Reading(0.7 * time if first else time)
 
     run.watch = noisy
     result = run.run()
     assert staircase(result.model) / staircase(graph) <= 0.6
     assert any(one.measured > 0.6 for one in result.rounds)
+
+
+def test_it_ends_where_the_clock_cannot_tell_what_is_left() -> None:
+    graph = deep()
+    sharp, _ = search(graph, "latency=0.6", staircase)
+    blunt, watch = search(graph, "latency=0.6", staircase)
+    blunt.watch = lambda model, precise: Reading(watch(model, precise).time, error=0.2)
+    ends = sharp.run(), blunt.run()
+    assert len(ends[1].rounds) < len(ends[0].rounds)
+    assert all(one.measured > 0.6 for one in ends[1].rounds[:-1])
+    assert ends[1].rounds[-1].measured <= 0.6
 
 
 def test_a_score_chosen_by_auto_is_kept_in_later_rounds() -> None:
