@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from ._analyze import Analysis as Analysis
     from ._analyze import analyze as analyze
     from ._analyze import capture as capture
+    from ._calibrate import calibrate as calibrate
     from ._prune import Result as Result
     from ._prune import apply as apply
     from ._prune import prune as prune
     from ._prune import verify as verify
+    from ._targets import Target as Target
     from .ir import BackendError as BackendError
     from .ir import BudgetError as BudgetError
     from .ir import ModelError as ModelError
@@ -41,6 +43,7 @@ __all__ = [
     "PrunepassError",
     "Result",
     "Sweep",
+    "Target",
     "UnsupportedError",
     "UsageError",
     "VerificationError",
@@ -48,6 +51,7 @@ __all__ = [
     "analyze",
     "apply",
     "backends",
+    "calibrate",
     "capture",
     "measure",
     "passes",
@@ -61,6 +65,8 @@ __all__ = [
 _MODULES = ("backends", "measure", "passes", "report")
 _HOMES = {
     "._analyze": ("Analysis", "analyze", "capture"),
+    "._calibrate": ("calibrate",),
+    "._targets": ("Target",),
     "._prune": ("Result", "apply", "prune", "verify"),
     ".passes": ("Pipeline", "Plan"),
     ".sweeps": ("Sweep", "sweep"),

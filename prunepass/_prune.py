@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
+from ._clock import Setting, setting_of
 from ._report import Report, report_of
-from ._targets import align_of
+from ._search import has_latency
+from ._targets import Target, target_for, target_of
+from ._timed import Done, Job, counted, timed
+from .backends import Backend
 from .hosts import Session, open_model
-from .ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError, evaluate
+from .ir import Graph, UsageError, VerificationError, evaluate
 from .passes import (
+    Budget,
+    Grain,
     Observer,
     Pass,
     Pipeline,
     Plan,
     Proof,
-    State,
     Timings,
     cut,
     keep_matching,
@@ -25,7 +33,6 @@ from .passes import (
     relative_error,
 )
 
-_ATTEMPTS = 24
 _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 
 
@@ -48,16 +55,19 @@ def default_pipeline(
     *,
     budget: str = "macs=0.5",
     score: str = "auto",
-    align: int = 1,
+    align: int | Grain = 1,
     floor: float = 0.0,
     mode: str = "global",
     compensate: bool = True,
 ) -> Pipeline:
     """The pipeline that :func:`prune` runs unless another one is given."""
+    grain = Grain(align) if isinstance(align, int) else align
+    by_work = ", ".join(f"{key}:{int(step)}" for key, step in grain.by_work.items())
     quoted = budget.replace('"', "")
     metric, _, rest = score.partition("{")
     options = "".join(f", {part.strip()}" for part in rest.rstrip("}").split(",") if part.strip())
-    select = f'select{{budget="{quoted}", align={align}, floor={floor}, mode={mode}}}'
+    finer = f', grain="{by_work}"' if by_work else ""
+    select = f'select{{budget="{quoted}", align={grain.align}{finer}, floor={floor}, mode={mode}}}'
     middle = " | compensate" if compensate else ""
     return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
 
@@ -69,11 +79,14 @@ def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
     budget: str = "macs=0.5",
     score: str = "auto",
     align: int | None = None,
-    target: str | None = None,
+    target: str | os.PathLike[str] | Target | None = None,
     keep: Sequence[str] = (),
     pipeline: str | Sequence[Pass] | None = None,
     form: str = "module",
     inplace: bool = False,
+    backend: str | Backend | None = None,
+    threads: int = 1,
+    allow_slower: bool = False,
     observers: Sequence[Observer] = (),
     **options: Any,
 ) -> Result:
@@ -83,61 +96,80 @@ def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
         model: nn.Module, ExportedProgram or GraphModule; ONNX path, ModelProto, onnx_ir.Model or
             onnx_graphsurgeon.Graph.
         example_inputs: tensors to capture with (torch), or arrays or shapes by input name (ONNX, optional).
-        budget: fractions kept, ``"macs=0.5"`` or ``"macs=0.5,params=0.6"``.
+        budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``, as measured on ``backend``.
         score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
+        target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
         keep: names or patterns of layers to leave alone.
         pipeline: replaces the default passes.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
+        backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
+        threads: of one inference on it; CPU time counts at one, wall time else.
         options: ``floor``, ``mode`` and ``compensate`` of the default pipeline.
 
     Raises:
-        BudgetError, VerificationError, UsageError, ModelError: see :mod:`prunepass.ir`.
+        BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.
     """
-    steps = _steps(pipeline, budget, score, align, target, options)
-    session = open_model(model, example_inputs, form=form)
+    setting = None if backend is None else setting_of(backend, threads)
+    wanted = _target(target, budget if align is None and pipeline is None else "", setting)
+    steps = _steps(pipeline, budget, score, wanted.widths() if wanted and align is None else align, options)
+    check_clock(steps, setting)
+    session, timings = open_model(model, example_inputs, form=form), Timings.fresh()
     graph = keep_matching(session.graph, keep)
-    timings = Timings.fresh()
-    state, pruned = _plan_and_replay(session, graph, steps, (timings, *observers), inplace)
-    plan: Plan = state.need("plan", "prune")
-    check = host_check(session, pruned, state.graph)
-    return Result(pruned, plan, report_of(state, timings, check))
+    job = Job(model, example_inputs, session, graph, steps, (timings, *observers), inplace)
+    done = counted(job) if setting is None else timed(job, setting, wanted, allow_slower=allow_slower)
+    return _result(job, done, wanted, timings)
+
+
+def _result(job: Job, done: Done, target: Target | None, timings: Timings) -> Result:
+    plan: Plan = done.state.need("plan", "prune")
+    if target is not None:
+        plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
+    check = host_check(job.session, done.model, done.state.graph)
+    report = replace(report_of(done.state, timings, check), timing=done.timing, latency=done.latency)
+    return Result(done.model, plan, report)
+
+
+def _target(
+    given: str | os.PathLike[str] | Target | None, budget: str, setting: Setting | None
+) -> Target | None:
+    """The target that was named, else for a latency budget the one of the backend."""
+    if given is not None:
+        return target_of(given)
+    if setting is None or not budget or Budget.parse(budget).latency is None:
+        return None
+    return target_for(setting.backend.name)
+
+
+def check_clock(steps: Pipeline, setting: Setting | None) -> None:
+    """A latency budget needs an engine.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if setting is None and any(has_latency(step) for step in steps.steps):
+        raise UsageError(
+            "a latency budget needs an engine to measure on",
+            advice="name one with backend= (--backend); 'prunepass backends' lists them",
+        )
 
 
 def _steps(
     pipeline: str | Sequence[Pass] | None,
     budget: str,
     score: str,
-    align: int | None,
-    target: str | None,
+    align: int | Grain | None,
     options: Mapping[str, Any],
 ) -> Pipeline:
     if pipeline is None:
-        grain = align if align is not None else align_of(target) if target else 1
         unknown = set(options) - {"floor", "mode", "compensate"}
         if unknown:
             raise UsageError(f"prune has no option {', '.join(sorted(unknown))}")
-        return default_pipeline(budget=budget, score=score, align=grain, **options)
+        return default_pipeline(budget=budget, score=score, align=align or 1, **options)
     if options:
         raise UsageError(f"{', '.join(sorted(options))} and a pipeline of your own exclude each other")
     return Pipeline.parse(pipeline) if isinstance(pipeline, str) else Pipeline(tuple(pipeline))
-
-
-def _plan_and_replay(
-    session: Session, graph: Graph, steps: Pipeline, observers: Sequence[Observer], inplace: bool
-) -> tuple[State, Any]:
-    """Plan, replay, and where the host's own code contradicts the cut, plan again with what was learnt."""
-    for _ in range(_ATTEMPTS):
-        state = steps(graph, observers)
-        try:
-            return state, session.replay(graph, state.graph, inplace=inplace)
-        except UnsupportedError as mismatch:
-            constrained = session.constrain(graph, mismatch)
-            if constrained is graph:
-                raise
-            graph = constrained
-    raise InternalError(f"the model's own code contradicted {_ATTEMPTS} plans", advice='use form="graph"')
 
 
 def apply(

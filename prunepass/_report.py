@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
 
 if TYPE_CHECKING:
+    from ._clock import LatencyReport
     from ._prune import HostCheck
+    from .measure import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Report:
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
         seconds: per pass; not part of the JSON, which is the same from run to run.
+        timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
+            nothing was measured. They are in the JSON only where it is asked for.
     """
 
     model: str
@@ -53,13 +57,24 @@ class Report:
     proof: Proof | None
     host: HostCheck | None
     seconds: tuple[tuple[str, float], ...] = ()
+    timing: Comparison | None = None
+    latency: LatencyReport | None = None
 
-    def to_json(self) -> str:
-        """One JSON document with sorted keys; no timings, so that it is reproducible."""
+    def to_json(self, *, timing: bool = False) -> str:
+        """One JSON document with sorted keys, the same from run to run.
+
+        Args:
+            timing: add what was measured, which differs from run to run, as ``timing`` and ``latency``.
+        """
         data = asdict(self)
-        del data["seconds"]
+        for measured in ("seconds", "timing", "latency"):
+            del data[measured]
         for row in data["groups"]:
             del row["places"]
+        if timing and self.timing is not None:
+            data["timing"] = self.timing.to_dict()
+        if timing and self.latency is not None:
+            data["latency"] = self.latency.to_dict()
         return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
     def summary(self) -> list[tuple[str, str, str, str]]:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._face import Face, spoken, table
+from ._finding import Finding
 
 if TYPE_CHECKING:
     from ..ir import Graph
     from ..passes import Plan
     from ._models import Loaded
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One promise: which, whether it holds, what was found, and the module or node it is about."""
-
-    rule: str
-    holds: bool
-    text: str
-    where: str = ""
 
 
 @click.command()
@@ -42,6 +32,7 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     does not hold.
     """
     from ..passes import Plan
+    from ._check_time import timed
     from ._files import Outputs, check_outputs
     from ._models import load
     from ._progress import progress
@@ -53,7 +44,10 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     original, pruned = load(against, shape), load(out, shape)
     with progress(face) as shown:
         shown.say("proving")
-        findings = [*_promises(original, pruned, plan), *([_speed(against, out, backend)] if backend else ())]
+        findings = _promises(original, pruned, plan)
+        if backend:
+            shown.say("measuring")
+            findings += timed(original, pruned, plan, backend)
     if sarif is not None:
         with Outputs() as outputs:
             outputs.text(sarif, to_sarif(out, findings))
@@ -132,7 +126,9 @@ def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
     if not isinstance(text, str):
         return Finding("budget", True, "the plan names none")
     budget, before, after = Budget.parse(text), graph_cost(graph), graph_cost(found)
-    totals = {kind: after[kind] for kind in budget.limits}
+    totals = {kind: after[kind] for kind in budget.counted}
+    if not totals:
+        return Finding("budget", True, f"{budget} is measured: with --backend")
     if "channels" in totals:
         groups = couple(graph).prunable
         totals["channels"] = sum(
@@ -144,14 +140,16 @@ def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
 
 def _grain(graph: Graph, plan: Plan) -> list[Finding]:
     """Every group that was cut must have a width on the grain that the plan was made for."""
-    from ..passes import couple
-    from ..passes._widths import allowed_widths, steps
+    from ..passes import Grain, allowed_widths, couple, steps
 
-    align = plan.options.get("align", 1)
-    if not isinstance(align, int) or align <= 1:
+    align, by_work = plan.options.get("align", 1), plan.options.get("grain", {})
+    if not isinstance(align, int) or not isinstance(by_work, dict):
+        return []
+    wanted = Grain(align, by_work)
+    if wanted.coarsest <= 1:
         return []
     coupling = couple(graph)
-    grain = steps(coupling, align)
+    grain = steps(coupling, wanted)
     wrong = []
     for group in coupling.prunable:
         cut = plan.cuts.get(group.name)
@@ -161,16 +159,4 @@ def _grain(graph: Graph, plan: Plan) -> list[Finding]:
         if width not in allowed_widths(group.size, step, 0.0):
             text = f"keeps {width} of {group.size} channels, the engine's grain is {step}"
             wrong.append(Finding("grain", False, text, group.name))
-    return wrong or [Finding("grain", True, f"all widths are on the grain of {align}")]
-
-
-def _speed(against: str, out: str, backend: str) -> Finding:
-    from ..measure import compare
-    from ._engines import readable, ready
-
-    builder = ready(backend)
-    models = [readable(against, builder), readable(out, builder)]
-    result = compare(models, builder, names=["original", "pruned"])
-    ratio = result.engines[1].faster("cpu")
-    text = f"{ratio.median:.2f}x as fast by CPU time ({ratio.p10:.2f}-{ratio.p90:.2f}) on {result.backend}"
-    return Finding("speed", not result.slower("cpu"), text)
+    return wrong or [Finding("grain", True, f"all widths are on the grain of {wanted}")]

@@ -14,6 +14,7 @@ import click
 from .. import __version__
 from ._analyze import analyze
 from ._apply import apply
+from ._calibrate import calibrate
 from ._check import check
 from ._demo import demo
 from ._engines import backends, bench, build
@@ -55,7 +56,11 @@ def prunepass() -> None:
     """Make trained networks smaller and really faster, provably right, without data."""
 
 
-for _command in (analyze, prune, sweep, apply, check, bench, build, backends, passes, schema, demo):
+_COMMANDS = (
+    *(analyze, prune, sweep, calibrate, apply, check, build, bench),
+    *(backends, passes, schema, demo),
+)
+for _command in _COMMANDS:
     prunepass.add_command(_command)
 
 

@@ -95,7 +95,7 @@ def save(loaded: Loaded, model: Any, path: Path) -> None:
 
         save_onnx(model, path)
         return
-    from ._torch import to_file
+    from .._forms import to_file
 
     to_file(model, loaded.inputs, path)
 

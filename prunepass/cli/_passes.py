@@ -17,13 +17,14 @@ from ._face import Face, spoken, table
 @spoken
 def passes(face: Face, as_json: bool) -> None:
     """List passes, scores and targets, with their options."""
-    from .._targets import align_of, targets
+    from .._targets import target_of, targets
     from ..passes import passes as all_passes
     from ..passes import scores
 
     kinds = {name: all_passes()[name] for name in all_passes()}
     found = {name: scores.get(name) for name in scores.names()}
-    aligns = {name: align_of(name) for name in targets()}
+    chosen = {name: target_of(name) for name in targets()}
+    aligns = {name: target.align for name, target in chosen.items()}
     if as_json:
         described = {"passes": _described(kinds), "scores": _described(found), "targets": aligns}
         click.echo(json.dumps(described, indent=1, sort_keys=True))
@@ -34,7 +35,8 @@ def passes(face: Face, as_json: bool) -> None:
             "scores (and auto, which tries those that need no data)", ("score", "options", ""), _rows(found)
         )
     )
-    face.show(table("targets", ("target", ">align"), aligns.items()))
+    rows = ((name, target.backend, aligns[name]) for name, target in chosen.items())
+    face.show(table("targets (or a .toml of 'prunepass calibrate')", ("target", "backend", ">align"), rows))
 
 
 def _described(kinds: dict[str, Any]) -> dict[str, Any]:

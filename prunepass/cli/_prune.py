@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("-o", "--out", metavar="OUT", help="The pruned model: .onnx, or .pt2 for a torch model.")
 @click.option(
-    "--budget", metavar="KIND=FRACTION", help="Fractions kept: macs, params, size, channels.  [macs=0.5]"
+    "--budget",
+    metavar="KIND=FRACTION",
+    help="Fractions kept: macs, params, size, channels, or latency as measured on --backend.  [macs=0.5]",
 )
 @click.option("--score", metavar="SCORE", help="A score, with options as in 'dfpc{normalize=mean}'.  [auto]")
 @click.option("--align", type=click.IntRange(1), help="Channel counts come in multiples of this.  [1]")
-@click.option("--target", metavar="ENGINE", help="Sets the multiple for an engine; see 'prunepass passes'.")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    help="Sets the multiple for an engine: a name ('prunepass passes') or a .toml.",
+)
+@click.option("--backend", metavar="B", help="Also measure on this engine; slower than before is an error.")
+@click.option("--threads", type=click.IntRange(1), help="Of one inference on the backend.  [1]")
+@click.option("--allow-slower", is_flag=True, default=None, help="Write a model that is slower there, too.")
 @click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
 @click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
 @click.option("--pipeline", metavar="PASSES", help="Replaces the default passes: 'couple | score | ...'.")
@@ -53,15 +62,16 @@ def prune(face: Face, model: str, dry_run: bool, as_json: bool, **given: Any) ->
         if not dry_run:
             _write(loaded, result, wanted, config)
     if as_json:
-        click.echo(result.report.to_json(), nl=False)
+        click.echo(result.report.to_json(timing=True), nl=False)
     else:
         _show(face, result, None if dry_run else wanted.out)
 
 
 def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) -> Loaded:
     """Everything that can be known to be wrong before the work begins."""
-    from .._prune import default_pipeline
-    from .._targets import align_of
+    from .._clock import setting_of
+    from .._prune import check_clock, default_pipeline
+    from .._targets import target_of
     from ..ir import UsageError
     from ..passes import Pipeline, scores
     from ._files import check_outputs
@@ -72,11 +82,11 @@ def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) ->
         raise UsageError("there is no output", advice="name one with -o OUT, or ask for a --dry-run")
     check_report(wanted.report)
     if wanted.target is not None:
-        align_of(wanted.target)
-    pipeline = wanted.pipeline and Pipeline.parse(wanted.pipeline)
-    for step in (
-        pipeline.steps if pipeline else default_pipeline(budget=wanted.budget, score=wanted.score).steps
-    ):
+        target_of(wanted.target)
+    default = default_pipeline(budget=wanted.budget, score=wanted.score)
+    pipeline = Pipeline.parse(wanted.pipeline) if wanted.pipeline else default
+    check_clock(pipeline, None if wanted.backend is None else setting_of(wanted.backend))
+    for step in pipeline.steps:
         metric = getattr(step, "metric", "auto")
         if metric != "auto":
             scores.get(metric)
@@ -116,5 +126,22 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     )
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
+    _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")
+
+
+def _show_time(face: Face, result: Result) -> None:
+    timing, latency = result.report.timing, result.report.latency
+    if timing is not None:
+        face.show(timing.table())
+    if latency is None:
+        return
+    rows = [
+        (place, f"{one.predicted:.3f}", f"{one.measured:.3f}", f"{one.error:+.1%}")
+        for place, one in enumerate(latency.rounds, 1)
+    ]
+    face.show(table("latency", (">round", ">predicted", ">measured", ">prediction off by"), rows))
+    face.show(
+        f"latency: {latency.measured:.3f} of the original by {latency.clock} time, budget {latency.budget:g}"
+    )

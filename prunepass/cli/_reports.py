@@ -54,7 +54,7 @@ def write_report(outputs: Outputs, target: str, report: Report, loaded: Loaded, 
     from ..report import page_of
 
     if Path(target).suffix == ".json":
-        outputs.text(target, report.to_json())
+        outputs.text(target, report.to_json(timing=True))
     elif Path(target).suffix == ".md":
         outputs.text(target, report.to_markdown())
     else:

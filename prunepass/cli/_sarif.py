@@ -12,13 +12,14 @@ from urllib.parse import quote, unquote
 from .. import __version__
 
 if TYPE_CHECKING:
-    from ._check import Finding
+    from ._finding import Finding
 
 _RULES = {
     "proof": "The pruned model computes what the original computes without the cut channels.",
     "budget": "The pruned model costs no more than the budget of its plan.",
     "widths": "Every parameter has the shape that the plan leaves.",
     "grain": "Channel counts are multiples of what the engine rewards.",
+    "latency": "The pruned model takes no more of the original's time than the budget of its plan.",
     "speed": "The pruned model is not slower than the original.",
 }
 

@@ -37,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     score: str = "auto"
     align: int | None = None
     target: str | None = None
+    backend: str | None = None
+    threads: int | None = None
+    allow_slower: bool | None = None
     floor: float | None = None
     mode: str | None = None
     compensate: bool | None = None
@@ -50,7 +53,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     def arguments(self) -> dict[str, Any]:
         """Keywords of :func:`prunepass.prune`."""
         names = ("budget", "score", "align", "target", "keep", "pipeline", "floor", "mode", "compensate")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        clock = ("backend", "threads", "allow_slower")
+        return {name: value for name in (*names, *clock) if (value := getattr(self, name)) is not None}
 
 
 def settings(config: str | None, given: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:

@@ -1,33 +1,20 @@
-"""The only part of the command line that knows torch: reading factories and programs, writing results."""
+"""The only part of the command line that knows torch: reading factories and programs."""
 
 from __future__ import annotations
 
 import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..ir import BackendError, ModelError, UsageError
+from .._forms import require_torch
+from ..ir import ModelError, UsageError
 from ._models import search_here
 
 _ADVICE = "a factory takes no arguments and returns a module, or (module, example_inputs)"
 
-# Source paths of this machine, and addresses of graphs in memory, which differ from run to run.
-_PRIVATE = ("stack_trace", "from_node")
-
 Sizes = Sequence[tuple[str, tuple[int, ...]]]
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        what = f"torch cannot be imported: {error}"
-        raise BackendError(what, advice="install it with: pip install 'prunepass[torch]'") from error
-    return torch
 
 
 def from_factory(name: str, sizes: Sizes) -> tuple[Any, Any, tuple[Path, ...]]:
@@ -37,7 +24,7 @@ def from_factory(name: str, sizes: Sizes) -> tuple[Any, Any, tuple[Path, ...]]:
         UsageError: it cannot be imported, is not callable, or returns no module.
         ModelError: it raises.
     """
-    torch = _torch()
+    torch = require_torch()
     search_here()
     before = set(sys.modules)
     made = _call(_import(name), name)
@@ -90,7 +77,7 @@ def from_file(path: Path, sizes: Sizes) -> tuple[Any, Any]:
     Raises:
         ModelError: torch cannot read it.
     """
-    torch = _torch()
+    torch = require_torch()
     if path.stat().st_size == 0:
         raise ModelError("the file is empty", where=str(path), advice="export it again")
     try:
@@ -104,51 +91,3 @@ def from_file(path: Path, sizes: Sizes) -> tuple[Any, Any]:
 def _random(torch: Any, sizes: Sizes) -> tuple[Any, ...]:
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.randn(shape, generator=generator) for _, shape in sizes)
-
-
-def to_file(model: Any, inputs: Any, path: Path) -> None:
-    """Write a torch model as an exported program or as ONNX, without the paths of this machine's sources."""
-    torch = _torch()
-    with warnings.catch_warnings():
-        # torch's exporters warn of their own parts, which a user can do nothing about.
-        warnings.simplefilter("ignore")
-        _write(torch, model, inputs, path)
-
-
-def _write(torch: Any, model: Any, inputs: Any, path: Path) -> None:
-    program = model if isinstance(model, torch.export.ExportedProgram) else _exported(torch, model, inputs)
-    for module in program.graph_module.modules():
-        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
-            for key in _PRIVATE:
-                node.meta.pop(key, None)
-    if path.suffix == ".onnx":
-        _to_onnx(torch, program, path)
-    else:
-        _to_archive(torch, program, path)
-
-
-def _to_archive(torch: Any, program: Any, path: Path) -> None:
-    """Under one name first: torch writes the file's own name into every entry of the archive."""
-    with tempfile.TemporaryDirectory(prefix=".prunepass-", dir=path.parent) as folder:
-        same = Path(folder) / "model.pt2"
-        torch.export.save(program, same)
-        same.replace(path)
-
-
-def _exported(torch: Any, model: Any, inputs: Any) -> Any:
-    from ..hosts.torch._inputs import inputs_of
-
-    call = inputs_of(inputs)
-    return torch.export.export(model, call.args, call.named())
-
-
-def _to_onnx(torch: Any, program: Any, path: Path) -> None:
-    try:
-        import onnxscript  # noqa: F401 (what torch.onnx needs)
-    except ImportError as error:
-        what = f"writing ONNX from torch needs onnxscript: {error}"
-        raise BackendError(what, advice="pip install onnxscript, or name the output .pt2") from error
-    exported = torch.onnx.export(program, dynamo=True, verbose=False)
-    for node in exported.model.graph.all_nodes():
-        node.metadata_props.clear()
-    exported.save(path)

@@ -98,7 +98,7 @@ def _shares(found: _Seen, original: _Seen, classes: Predictions, loose: Photos) 
 def _measure(face: Face, nets: Sequence[Net]) -> list[Net]:
     import torch
 
-    from ..cli._torch import to_file
+    from .._forms import to_file
     from ..measure import compare
 
     face.note(

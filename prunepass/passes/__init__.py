@@ -12,6 +12,12 @@ from ._coupling import Member as Member
 from ._coupling import couple as couple
 from ._cut import cut as cut
 from ._keep import keep_matching as keep_matching
+from ._latency import LatencyModel as LatencyModel
+from ._latency import Point as Point
+from ._layer_table import Layer as Layer
+from ._layer_table import LayerTable as LayerTable
+from ._layer_table import Samples as Samples
+from ._layer_table import layers_of as layers_of
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
 from ._plan import Cut as Cut
@@ -25,8 +31,12 @@ from ._proof import masked_values as masked_values
 from ._proof import prove as prove
 from ._proof import random_inputs as random_inputs
 from ._proof import relative_error as relative_error
+from ._select import Clocked as Clocked
 from ._select import Policy as Policy
 from ._state import Observer as Observer
 from ._state import Pass as Pass
 from ._state import State as State
 from ._tables import passes as passes
+from ._widths import Grain as Grain
+from ._widths import allowed_widths as allowed_widths
+from ._widths import steps as steps

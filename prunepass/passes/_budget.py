@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..ir import BudgetError, UsageError
 from ._cost import KINDS, Cost
 
-_MEASURED = ("latency",)
+LATENCY = "latency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,20 @@ class Budget:
     """At most ``limits[kind]`` of the original's cost may stay, for every kind at once.
 
     Attributes:
-        limits: kind (``macs``, ``params``, ``size``, ``channels``) -> fraction in (0, 1].
+        limits: kind (``macs``, ``params``, ``size``, ``channels``, ``latency``) -> fraction in (0, 1].
     """
 
     limits: Mapping[str, float]
+
+    @property
+    def latency(self) -> float | None:
+        """The fraction of the original's time that may stay; it is measured, not counted."""
+        return self.limits.get(LATENCY)
+
+    @property
+    def counted(self) -> dict[str, float]:
+        """The limits on what can be counted from shapes."""
+        return {kind: fraction for kind, fraction in self.limits.items() if kind != LATENCY}
 
     @staticmethod
     def parse(text: str | Mapping[str, float]) -> Budget:
@@ -39,14 +49,14 @@ class Budget:
         return ",".join(f"{kind}={fraction:g}" for kind, fraction in self.limits.items())
 
     def met(self, totals: Mapping[str, int], original: Cost) -> bool:
-        """Whether every limit holds."""
-        return all(totals[kind] <= fraction * original[kind] for kind, fraction in self.limits.items())
+        """Whether every limit holds on what can be counted."""
+        return all(totals[kind] <= fraction * original[kind] for kind, fraction in self.counted.items())
 
     def refuse(self, totals: Mapping[str, int], original: Cost, why: str) -> BudgetError:
         """The error that says how near the budget can be met."""
-        nearest = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.limits)
+        near = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.counted)
         return BudgetError(
-            f"the budget {self} cannot be met: {why}; the nearest is {nearest}",
+            f"the budget {self} cannot be met: {why}" + (f"; the nearest is {near}" if near else ""),
             advice="'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less",
         )
 
@@ -60,11 +70,7 @@ def _pair(part: str) -> tuple[str, float]:
 
 
 def _check(kind: str, fraction: float) -> None:
-    if kind in _MEASURED:
-        raise UsageError(
-            f"a {kind} budget needs an engine to measure on", advice=f"use one of {', '.join(KINDS)}"
-        )
-    if kind not in KINDS:
-        raise UsageError(f"there is no budget '{kind}'", advice=f"there are {', '.join(KINDS)}")
+    if kind not in (*KINDS, LATENCY):
+        raise UsageError(f"there is no budget '{kind}'", advice=f"there are {', '.join((*KINDS, LATENCY))}")
     if not 0 < fraction <= 1:
         raise UsageError(f"the budget {kind}={fraction:g} is not a fraction kept, in (0, 1]")

@@ -13,7 +13,7 @@ from math import prod
 from ..ir import Atom, Dim, Fixed, Graph, Prod, rule_of
 from ._coupling import Coupling, couple
 
-_BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1, "bool": 1}
+BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1, "bool": 1}
 KINDS: tuple[str, ...] = ("macs", "params", "size", "channels")
 
 
@@ -39,7 +39,7 @@ class _Polynomial:
     """The size of one dim: a sum of products of atoms, updated atom by atom."""
 
     def __init__(self, dim: Dim, widths: Mapping[Atom, int]) -> None:
-        self.terms = _monomials(dim)
+        self.terms = monomials(dim)
         self.by_atom: dict[Atom, list[int]] = {}
         for at, (_, atoms) in enumerate(self.terms):
             for leaf in dict.fromkeys(atoms):
@@ -58,13 +58,13 @@ class _Polynomial:
             self.values[at] = value
 
 
-def _monomials(dim: Dim) -> list[tuple[int, tuple[Atom, ...]]]:
+def monomials(dim: Dim) -> list[tuple[int, tuple[Atom, ...]]]:
     """``dim``'s size as products of a factor and atoms."""
     if isinstance(dim, Fixed):
         return [(dim.size, ())]
     if isinstance(dim, Atom):
         return [(1, (dim,))]
-    parts = [_monomials(part) for part in dim.parts]
+    parts = [monomials(part) for part in dim.parts]
     if not isinstance(dim, Prod):
         return [term for part in parts for term in part]
     whole: list[tuple[int, tuple[Atom, ...]]] = [(1, ())]
@@ -101,7 +101,7 @@ class CostModel:
         for name, param in coupling.graph.params.items():
             if param.trained:
                 self._add("params", 1, coupling.dims[name])
-                self._add("size", _BYTES.get(param.dtype, 4), coupling.dims[name])
+                self._add("size", BYTES.get(param.dtype, 4), coupling.dims[name])
 
     def _add(self, kind: str, factor: int, dims: tuple[Dim, ...]) -> None:
         varying = list[_Polynomial]()

@@ -37,7 +37,10 @@ class Pipeline:
     def __call__(self, graph: Graph, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it."""
         verify_graph(graph)
-        state = State.start(graph)
+        return self.resume(State.start(graph), observers)
+
+    def resume(self, state: State, observers: Sequence[Observer] = ()) -> State:
+        """Run all passes on what earlier ones left; see :meth:`__call__`."""
         done: list[str] = []
         for step in self.steps:
             for observer in observers:

@@ -11,13 +11,16 @@ import numpy as np
 
 from ..ir import Graph, ModelError
 from . import scores
-from ._auto import AUTO, candidates, choose
+from ._auto import AUTO, CANDIDATES, Scores, candidates, choose
 from ._compensate import compensate
-from ._coupling import couple
+from ._cost import KINDS as COUNTED
+from ._cost import CostModel
+from ._coupling import Coupling, couple
 from ._cut import cut
 from ._options import build
+from ._plan import Plan
 from ._proof import prove
-from ._select import Policy
+from ._select import Clocked, Policy
 from ._state import State
 
 
@@ -48,9 +51,15 @@ class Score:
         refuse_not_finite(state.graph)
         coupling = couple(state.graph)
         if self.metric == AUTO:
-            return state.having(metric=AUTO, candidates=candidates(coupling))
+            return state.having(metric=AUTO, candidates=candidates(coupling), per=_prices())
         score = build(scores.get(self.metric), self.options)
-        return state.having(metric=self.metric, candidates={self.metric: score(coupling)})
+        per = {self.metric: str(getattr(score, "per", "none"))}
+        return state.having(metric=self.metric, candidates={self.metric: score(coupling)}, per=per)
+
+
+def _prices() -> dict[str, str]:
+    """What each candidate of ``auto`` already divides by."""
+    return {name: str(getattr(scores.get(name)(), "per", "none")) for name in CANDIDATES}
 
 
 def refuse_not_finite(graph: Graph) -> None:
@@ -70,21 +79,46 @@ def refuse_not_finite(graph: Graph) -> None:
 
 @dataclass(frozen=True)
 class Select(Policy):
-    """Choose what goes, with the options of :class:`Policy`; leaves the facts ``plan`` and ``scores``."""
+    """Choose what goes, with the options of :class:`Policy`; leaves the facts ``plan`` and ``scores``.
+
+    A latency budget reads the fact ``clocked``, a :class:`Clocked`.
+    """
 
     name: ClassVar[str] = "select"
 
     def __call__(self, state: State) -> State:
         coupling = couple(state.graph)
         found = state.need("candidates", self.name)
+        clocked: Clocked | None = state.facts.get("clocked")
+        if clocked is not None:
+            found = unpriced(coupling, found, state.facts.get("per", {}))
+
+        def planned(coupling: Coupling, values: Scores) -> Plan:
+            return self.plan(coupling, values, clocked)
+
         if len(found) > 1:
-            choice = choose(coupling, self.plan, found)
+            choice = choose(coupling, planned, found)
             state, metric, plan = state.having(choice=choice), choice.metric, choice.plan
         else:
             ((metric, values),) = found.items()
-            plan = self.plan(coupling, values)
+            plan = planned(coupling, values)
         options = {**plan.options, "score": metric}
         return state.having(plan=msgspec.structs.replace(plan, options=options), scores=found[metric])
+
+
+def unpriced(coupling: Coupling, found: Mapping[str, Scores], per: Mapping[str, str]) -> dict[str, Scores]:
+    """Scores of whole channels: a knapsack weighs what a channel is worth against what it costs by itself."""
+    model = CostModel(coupling)
+    whole: dict[str, Scores] = {}
+    for metric, values in found.items():
+        kind = per.get(metric, "none")
+        if kind not in COUNTED:
+            whole[metric] = values
+            continue
+        share = {g.name: model.saving(g.atom, kind) or 1.0 for g in coupling.prunable if g.atom is not None}
+        total = max(model.totals[kind], 1)
+        whole[metric] = {name: array * share[name] / total for name, array in values.items()}
+    return whole
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import ceil, gcd
 
-from ..ir import Atom, Dim, Fixed, Prod, Sum
+from ..ir import Atom, Dim, Dims, Fixed, Node, Prod, Sum
 from ._coupling import Coupling
+from ._kinds import dtype_of, kind_of, live_nodes
 
 
-def steps(coupling: Coupling, align: int) -> dict[Atom, int]:
+@dataclass(frozen=True)
+class Grain:
+    """The multiples that an engine wants.
+
+    Attributes:
+        align: where nothing else is said.
+        by_work: for the tensors of nodes of some kind of work (:mod:`._kinds`), perhaps in one dtype only:
+            ``window``, ``dense/int8``. The narrower key wins.
+    """
+
+    align: int = 1
+    by_work: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, kind: str, dtype: str) -> int:
+        found = self.by_work.get(f"{kind}/{dtype}", self.by_work.get(kind, self.align))
+        return max(1, int(found))
+
+    def __str__(self) -> str:
+        return ", ".join([str(self.align), *(f"{key}:{int(step)}" for key, step in self.by_work.items())])
+
+    @property
+    def coarsest(self) -> int:
+        return max(1, self.align, *(int(step) for step in self.by_work.values()))
+
+
+def steps(coupling: Coupling, grain: Grain | int) -> dict[Atom, int]:
     """For every group's atom the step in which its width may shrink so that whole dims stay aligned.
 
     A dim that is a product is aligned when one factor is: inner factors large enough carry the grain
@@ -17,22 +44,44 @@ def steps(coupling: Coupling, align: int) -> dict[Atom, int]:
     group 4, align 8: the number of groups moves in twos). A width that is not a multiple to begin with
     can only be brought down to the multiple below.
     """
+    wanted = Grain(grain) if isinstance(grain, int) else grain
     found = {group.atom: 1 for group in coupling.prunable if group.atom is not None}
-    if align <= 1:
+    if wanted.coarsest <= 1:
         return found
     asked: dict[Atom, list[int]] = {leaf: [] for leaf in found}
-    for part in _parts(coupling):
-        for leaf, step in _shares(part, align):
-            if leaf in asked:
-                asked[leaf].append(step)
+    for align, tensors in _by_align(coupling, wanted).items():
+        for part in _parts(tensors) if align > 1 else ():
+            for leaf, step in _shares(part, align):
+                if leaf in asked:
+                    asked[leaf].append(step)
     # What one dim frees may still be needed by another one: the coarsest wish holds.
-    return {leaf: max(wishes, default=align) for leaf, wishes in asked.items()}
+    return {leaf: max(wishes, default=wanted.align) for leaf, wishes in asked.items()}
 
 
-def _parts(coupling: Coupling) -> Iterator[Atom | Prod]:
-    """The distinct segments of the dims of any tensor, and every product inside them."""
+def _by_align(coupling: Coupling, grain: Grain) -> dict[int, list[Dims]]:
+    """The dims of all tensors by the multiple that the nodes around each want; the coarsest wish holds."""
+    if not grain.by_work:
+        return {grain.align: list(coupling.dims.values())}
+    wishes: dict[str, list[int]] = {name: [] for name in coupling.dims}
+    for node, _ in live_nodes(coupling):
+        step = grain.of(kind_of(coupling, node), dtype_of(coupling.graph, node))
+        for name in _tensors(node):
+            wishes[name].append(step)
+    found: dict[int, list[Dims]] = {}
+    for name, dims in coupling.dims.items():
+        found.setdefault(max(wishes[name], default=grain.align), []).append(dims)
+    return found
+
+
+def _tensors(node: Node) -> Iterator[str]:
+    """What the node reads and makes."""
+    yield from (name for name in (*node.inputs, *node.outputs) if name is not None)
+
+
+def _parts(tensors: Iterable[Dims]) -> Iterator[Atom | Prod]:
+    """The distinct segments of the dims of tensors, and every product inside them."""
     seen: set[Dim] = set()
-    for dims in coupling.dims.values():
+    for dims in tensors:
         stack: list[Dim] = list(dims)
         while stack:
             part = stack.pop()

@@ -35,7 +35,6 @@ def test_kinds_and_fractions_are_read(text: str | dict[str, float], limits: dict
         ("macs=half", "'macs=half' is no budget"),
         ("macs=0.5,", "'' is no budget"),
         ("flops=0.5", "no budget 'flops'"),
-        ("latency=0.5", "latency budget needs an engine"),
         ("macs=0", r"in \(0, 1\]"),
         ("macs=-1", r"in \(0, 1\]"),
         ("macs=50", r"in \(0, 1\]"),
@@ -58,3 +57,11 @@ def test_every_limit_must_hold() -> None:
 def test_a_refusal_tells_how_near_every_limit_came() -> None:
     error = Budget.parse("macs=0.5,params=0.6").refuse({"macs": 750, "params": 60}, WHOLE, "it is all pinned")
     assert "it is all pinned; the nearest is macs=0.750, params=0.600" in str(error)
+
+
+def test_a_latency_limit_is_measured_and_no_part_of_what_is_counted() -> None:
+    budget = Budget.parse("latency=0.6,params=0.5")
+    assert budget.latency == 0.6
+    assert budget.counted == {"params": 0.5}
+    assert budget.met({"macs": 1000, "params": 50, "size": 400, "channels": 10}, WHOLE)
+    assert Budget.parse("macs=0.5").latency is None

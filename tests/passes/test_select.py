@@ -203,3 +203,9 @@ def test_the_plan_says_how_it_was_made() -> None:
     assert plan.options == {
         "budget": "macs=0.5", "align": 2, "mode": "global", "floor": 0.25, "ratios": {"a": 0.5},
     }  # fmt: skip
+
+
+def test_a_latency_budget_without_a_model_of_an_engine_is_refused() -> None:
+    coupling = couple(residual())
+    with pytest.raises(UsageError, match="needs an engine"):
+        Policy("latency=0.5").plan(coupling, random_scores(coupling))

@@ -7,7 +7,7 @@ import pytest
 
 from prunepass.ir import Atom, Dim, Prod, atoms_of, kept_size
 from prunepass.passes import Coupling, couple
-from prunepass.passes._widths import allowed_widths, steps
+from prunepass.passes._widths import Grain, allowed_widths, steps
 from tests.graphs import Builder, chain
 from tests.passes.networks import random_networks
 
@@ -99,3 +99,22 @@ def _plain(dim: Dim, free: dict[Atom, int]) -> bool:
 
 def _has_parts(dim: Dim) -> bool:
     return hasattr(dim, "parts")
+
+
+def test_a_multiple_for_one_kind_of_work_holds_for_the_tensors_of_such_nodes() -> None:
+    net = Builder()
+    x = net.conv(net.input(1, 3, 4, 4), 64, 3, path="windows", padding=1)
+    x = net.conv(net.add("relu", x), 64, path="points")
+    coupling = couple(net.graph(net.linear(net.add("flatten", x, start=1, end=3), 5, path="head")))
+    found = {
+        group.name: steps(coupling, Grain(4, {"window": 16}))[group.atom]
+        for group in coupling.prunable
+        if group.atom
+    }
+    assert found == {"windows": 16, "points": 4}
+
+
+def test_the_narrower_key_of_a_grain_wins() -> None:
+    grain = Grain(2, {"dense": 8, "dense/int8": 32})
+    assert [grain.of("dense", "int8"), grain.of("dense", "float32"), grain.of("window", "int8")] == [32, 8, 2]
+    assert grain.coarsest == 32

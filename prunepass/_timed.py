@@ -1,0 +1,150 @@
+"""Pruning with an engine at hand: the result is measured, and a latency budget is held to the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from ._clock import EngineClock, LatencyReport, Setting, fraction, is_slower, standard_error
+from ._search import Found, Reading, Search, has_latency
+from ._targets import Target
+from .hosts import Session
+from .ir import BudgetError, Graph, InternalError, UnsupportedError
+from .measure import Comparison
+from .passes import Observer, Pipeline, State
+
+T = TypeVar("T")
+_ATTEMPTS = 24
+
+
+@dataclass(frozen=True)
+class Job:
+    """What :func:`prunepass.prune` was asked for, opened.
+
+    Attributes:
+        given, inputs: the user's model and example inputs.
+        graph: as captured, with the user's pins.
+    """
+
+    given: Any
+    inputs: Any
+    session: Session
+    graph: Graph
+    pipeline: Pipeline
+    observers: Sequence[Observer] = ()
+    inplace: bool = False
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished pipeline, the pruned model, and what was measured of it."""
+
+    state: State
+    model: Any
+    timing: Comparison | None = None
+    latency: LatencyReport | None = None
+
+
+def counted(job: Job) -> Done:
+    """Plan and replay, without a clock."""
+
+    def attempt(graph: Graph) -> Done:
+        state = job.pipeline(graph, job.observers)
+        return Done(state, job.session.replay(graph, state.graph, inplace=job.inplace))
+
+    return retried(job, attempt)
+
+
+def retried(job: Job, attempt: Callable[[Graph], T]) -> T:
+    """Where the host's own code contradicts a cut, plan again with what was learnt."""
+    graph = job.graph
+    for _ in range(_ATTEMPTS):
+        try:
+            return attempt(graph)
+        except UnsupportedError as mismatch:
+            constrained = job.session.constrain(graph, mismatch)
+            if constrained is graph:
+                raise
+            graph = constrained
+    raise InternalError(f"the model's own code contradicted {_ATTEMPTS} plans", advice='use form="graph"')
+
+
+def timed(job: Job, setting: Setting, target: Target | None, *, allow_slower: bool = False) -> Done:
+    """Plan, replay and measure on an engine.
+
+    Raises:
+        BudgetError: a latency budget cannot be met, or the pruned engine is slower than the original.
+    """
+    with EngineClock(setting, job.session, job.given, job.inputs) as clock:
+        if any(has_latency(step) for step in job.pipeline.steps):
+            done = _searched(job, clock, target)
+        else:
+            done = counted(job)
+            done = Done(done.state, done.model, clock.compare(done.model))
+    _refuse_slower(done, setting, allow_slower)
+    return Done(_recorded(done.state, setting), done.model, done.timing, done.latency)
+
+
+def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
+    setting = clock.setting
+
+    def watch(model: Any, precise: bool) -> Reading:
+        found = clock.compare(model, precise=precise)
+        return Reading(fraction(found, setting.clock), standard_error(found, setting.clock), found)
+
+    def attempt(graph: Graph) -> Done:
+        table = target.table() if target is not None and _fits(target, setting) else None
+        search = Search(job.session, graph, job.pipeline, watch, table, job.observers)
+        found = search.run()
+        model = found.model
+        if job.inplace:
+            model = job.session.replay(graph, found.state.graph, inplace=True)
+        return Done(found.state, model, found.comparison, _report(found, search.limit, setting, target))
+
+    return retried(job, attempt)
+
+
+def _fits(target: Target, setting: Setting) -> bool:
+    """Whether the times of a target are those of this engine, at as many threads."""
+    threads = target.options.get("threads", setting.threads)
+    return bool(target.layers) and target.backend == setting.backend.name and threads == setting.threads
+
+
+def _report(found: Found, limit: float, setting: Setting, target: Target | None) -> LatencyReport:
+    return LatencyReport(
+        budget=limit,
+        backend=setting.backend.name,
+        version=setting.backend.version(),
+        threads=setting.threads,
+        clock=setting.clock,
+        target=target.name if target else "",
+        probes=found.probes,
+        rounds=found.rounds,
+        accepted=found.accepted,
+    )
+
+
+def _refuse_slower(done: Done, setting: Setting, allow_slower: bool) -> None:
+    if allow_slower or done.timing is None or not is_slower(done.timing, setting.clock):
+        return
+    first, second = (
+        (engine.cpu if setting.clock == "cpu" else engine.wall).median for engine in done.timing.engines
+    )
+    raise BudgetError(
+        f"the pruned model is slower on {done.timing.backend}: {second:.3f} ms, the original {first:.3f} ms "
+        f"({fraction(done.timing, setting.clock):.3f} of its time, {setting.clock} time)",
+        advice="give widths the engine's grain with target= (--target), ask for a latency budget, or allow it "
+        "with allow_slower (--allow-slower)",
+    )
+
+
+def _recorded(state: State, setting: Setting) -> State:
+    """The plan with the engine that it was made for."""
+    plan = state.plan
+    if plan is None:
+        return state
+    made = {**plan.options, **setting.facts()}
+    return state.having(plan=msgspec.structs.replace(plan, options=made))

@@ -1,0 +1,43 @@
+"""``prunepass calibrate``: measure what an engine rewards, into a file that ``--target`` takes."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from ._face import Face, spoken, table
+
+
+@click.command()
+@click.argument("model")
+@click.option("--backend", required=True, metavar="B", help="An engine; see 'prunepass backends'.")
+@click.option("-o", "--out", required=True, metavar="TARGET.toml", help="Where the target goes.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of one inference.")
+@click.option("--quick", is_flag=True, help="Fewer widths and shorter turns; rougher figures.")
+@click.option("--cache", metavar="DIR", help="Keeps what was measured.  [$XDG_CACHE_HOME/prunepass]")
+@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
+@spoken
+def calibrate(face: Face, model: str, out: str, shape: tuple[str, ...], **how: Any) -> None:
+    """Measure what an engine rewards on the layers of MODEL.
+
+    That is the multiple of channels it wants, and how long each layer takes at several widths. Interrupted, it
+    goes on where it stopped.
+    """
+    from .._calibrate import calibrate as run
+    from .._targets import to_toml
+    from ..measure import progress_bar
+    from ._files import Outputs, check_outputs
+    from ._models import load
+
+    check_outputs((out,), (model,))
+    loaded = load(model, shape)
+    quiet = face.verbosity < 0 or not face.err.is_terminal
+    with nullcontext(lambda done: None) if quiet else progress_bar("measuring layers", face.err) as tick:
+        target = run(loaded.model, loaded.inputs, progress=tick, **how)
+    with Outputs() as outputs:
+        outputs.text(out, to_toml(target))
+    rows = ((row.kind, row.dtype, row.preferred, row.minimum) for row in target.grain)
+    face.show(table(out, ("work", "dtype", ">preferred", ">minimum"), rows))
+    face.show(f"{len(target.layers)} layers on {target.backend} {target.version}")

@@ -1,0 +1,52 @@
+"""What kind of work a node does, as its rule declares it; never by the name of its operator."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ..ir import Fixed, Graph, Node, Rule, rule_of
+from ._coupling import Coupling
+
+DENSE, WINDOW, CHANNELWISE, PRODUCT, MOVED = KINDS_OF_WORK = (
+    "dense",
+    "window",
+    "channelwise",
+    "product",
+    "moved",
+)
+ANY = "*"
+
+
+def kind_of(coupling: Coupling, node: Node) -> str:
+    """The kind of work of ``node``.
+
+    ``dense`` sums weights over channels alone, ``window`` over channels and positions, ``channelwise`` over
+    positions alone (each channel for itself), ``product`` multiplies data with data, ``moved`` counts no
+    multiply-accumulates: what it costs is the memory that it reads and writes.
+    """
+    rule = rule_of(coupling.graph, node)
+    if not rule.work:
+        return MOVED
+    if not any(name in coupling.graph.params or name in coupling.static for name in node.inputs):
+        return PRODUCT
+    # A rule writes positions of windows as Fixed from the start; what it sums over beyond them are channels.
+    positions = prod(dim.size for dim in rule.contracted if isinstance(dim, Fixed))
+    channels = prod(dim.size for dim in rule.contracted if not isinstance(dim, Fixed))
+    if channels == 1:
+        return CHANNELWISE if positions > 1 else MOVED
+    return WINDOW if positions > 1 else DENSE
+
+
+def dtype_of(graph: Graph, node: Node) -> str:
+    """The dtype that the node computes in: that of its first result."""
+    return graph.tensor(node.outputs[0]).dtype if node.outputs else ""
+
+
+def live_nodes(coupling: Coupling) -> list[tuple[Node, Rule]]:
+    """Nodes that run at every inference, with their rules: all but those that depend on params alone."""
+    graph = coupling.graph
+    return [
+        (node, rule_of(graph, node))
+        for node in graph.nodes
+        if node.outputs and node.outputs[0] not in coupling.static
+    ]

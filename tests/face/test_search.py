@@ -1,0 +1,200 @@
+"""The search for a latency budget, against an engine whose time is a known staircase: no clock is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from prunepass._prune import default_pipeline
+from prunepass._search import MAX_ROUNDS, Found, Reading, Search, atoms_of, widths_of
+from prunepass.ir import BudgetError, Graph
+from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, steps
+from tests.face.staircase import GraphSession, Time, Watch, cliff, staircase
+from tests.graphs import Builder
+
+BUDGETS = (0.9, 0.7, 0.5)
+
+
+def deep(channels: int = 96, blocks: int = 3) -> Graph:
+    """Residual blocks, a depthwise layer and a head: groups that share layers, over 16 x 16 pixels."""
+    net = Builder("deep")
+    x = net.conv(net.input(1, 3, 16, 16), channels, 3, path="stem", padding=1)
+    for block in range(blocks):
+        y = net.add("relu", net.conv(x, channels + 32, path=f"b{block}.a"))
+        y = net.conv(y, channels + 32, 3, path=f"b{block}.depthwise", padding=1, groups=channels + 32)
+        x = net.add("add", x, net.conv(net.add("relu", y), channels, 3, path=f"b{block}.b", padding=1))
+    x = net.conv(net.add("relu", x), 2 * channels, path="last")
+    return net.graph(net.conv(net.add("relu", x), 10, path="head"))
+
+
+def search(graph: Graph, budget: str, time: Time = staircase, **options: object) -> tuple[Search, Watch]:
+    watch = Watch(graph, time)
+    given = {"score": "l2", "align": 8, "compensate": False, **options}
+    pipeline = default_pipeline(budget=budget, **given)  # type: ignore[arg-type]
+    return Search(GraphSession(graph), graph, pipeline, watch), watch
+
+
+def found(budget: str, time: Time = staircase, **options: object) -> tuple[Found, Graph]:
+    graph = deep()
+    return search(graph, budget, time, **options)[0].run(), graph
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("time", [staircase, cliff, lambda graph: staircase(graph, step=1)])
+@pytest.mark.parametrize("mode", ["global", "uniform"])
+def test_the_budget_holds_as_measured_within_a_bounded_number_of_rounds(
+    budget: float, time: Time, mode: str
+) -> None:
+    result, graph = found(f"latency={budget}", time, mode=mode)
+    assert len(result.rounds) <= MAX_ROUNDS
+    measured = time(result.model) / time(graph)
+    assert measured == result.rounds[result.accepted].measured <= budget
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_no_single_group_can_be_a_step_wider_and_hold_by_the_corrected_model(budget: float) -> None:
+    graph = deep()
+    # Padded to what the plan's own grain is: the model can come to know this engine exactly.
+    run, _ = search(graph, f"latency={budget}", lambda g: staircase(g, step=8))
+    result = run.run()
+    coupling, plan = couple(graph), result.state.plan
+    assert plan is not None
+    if len(result.rounds) == MAX_ROUNDS:
+        pytest.skip("the rounds ran out")
+    widths, grain = widths_of(coupling, plan), steps(coupling, 8)
+    model, refused = run.learnt
+    for group in coupling.prunable:
+        assert group.atom is not None
+        allowed = allowed_widths(group.size, grain[group.atom], 0.0)
+        at = allowed.index(widths[group.name])
+        if at:
+            wider = {**widths, group.name: allowed[at - 1]}
+            known = any(all(wider[name] >= width for name, width in old.items()) for old in refused)
+            assert known or model.time(atoms_of(coupling, wider)) > budget, group.name
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_what_is_left_of_the_budget_is_less_than_a_few_percent(budget: float) -> None:
+    result, _ = found(f"latency={budget}", lambda graph: staircase(graph, step=8))
+    assert result.rounds[result.accepted].measured > 0.95 * budget
+
+
+def test_counted_limits_hold_together_with_the_measured_one() -> None:
+    result, graph = found("latency=0.8,params=0.4")
+    before, after = graph_cost(graph), graph_cost(result.model)
+    assert after.params <= 0.4 * before.params
+    assert result.rounds[result.accepted].measured <= 0.8
+
+
+def test_an_engine_that_gains_nothing_is_an_error_that_tells_the_nearest() -> None:
+    with pytest.raises(BudgetError, match=r"nearest is latency=1\.000"):
+        found("latency=0.9", lambda graph: 1.0)
+
+
+def test_an_engine_that_only_gets_slower_is_an_error() -> None:
+    with pytest.raises(BudgetError, match="not met"):
+        found("latency=1", lambda graph: 1 / staircase(graph))
+
+
+def test_a_budget_below_what_pins_leave_is_an_error() -> None:
+    with pytest.raises(BudgetError, match=r"latency=0\.01 was not met in \d rounds"):
+        found("latency=0.01", lambda graph: staircase(graph, overhead=1e7))
+
+
+def test_counted_limits_that_cannot_be_met_are_refused_before_anything_is_measured_twice() -> None:
+    graph = deep()
+    run, watch = search(graph, "latency=0.9,macs=0.0001")
+    with pytest.raises(BudgetError, match="cannot be met"):
+        run.run()
+    assert not run.rounds
+    assert len(watch.seen) == 5
+
+
+def test_the_same_search_gives_the_same_plan() -> None:
+    plans = [found("latency=0.6")[0].state.plan for _ in range(2)]
+    assert plans[0] == plans[1] and plans[0] is not None
+
+
+def test_the_prediction_is_what_the_model_said_before_it_was_measured() -> None:
+    result, _ = found("latency=0.6", lambda graph: staircase(graph, step=8))
+    first = result.rounds[0]
+    assert first.predicted <= 0.6
+    assert first.error == first.predicted / first.measured - 1 != 0
+
+
+def test_only_the_accepted_plan_is_proved() -> None:
+    seen: list[str] = []
+
+    class Names:
+        def before(self, name: str, state: object) -> None:
+            seen.append(name)
+
+        def after(self, name: str, state: object, seconds: float) -> None: ...
+
+    run, _ = search(deep(), "latency=0.5")
+    run.observers = (Names(),)
+    result = run.run()
+    assert seen.count("score") == seen.count("verify") == 1
+    assert seen.count("measure") == len(result.rounds) and seen.count("probe") == result.probes
+    assert seen.count("confirm") == sum(one.measured <= 0.5 for one in result.rounds) > 0
+    assert result.state.facts["proof"] is not None
+
+
+def test_a_candidate_that_held_by_luck_is_not_taken() -> None:
+    graph = deep()
+    run, watch = search(graph, "latency=0.6")
+    lucky: list[object] = []
+
+    def noisy(model: Graph, precise: bool) -> Reading:
+        time = watch(model, precise).time
+        first = precise and model not in lucky
+        lucky.append(model)
+        return Reading(0.7 * time if first else time)
+
+    run.watch = noisy
+    result = run.run()
+    assert staircase(result.model) / staircase(graph) <= 0.6
+    assert any(one.measured > 0.6 for one in result.rounds)
+
+
+def test_it_ends_where_the_clock_cannot_tell_what_is_left() -> None:
+    graph = deep()
+    sharp, _ = search(graph, "latency=0.6", staircase)
+    blunt, watch = search(graph, "latency=0.6", staircase)
+    blunt.watch = lambda model, precise: Reading(watch(model, precise).time, error=0.2)
+    ends = sharp.run(), blunt.run()
+    assert len(ends[1].rounds) < len(ends[0].rounds)
+    assert all(one.measured > 0.6 for one in ends[1].rounds[:-1])
+    assert ends[1].rounds[-1].measured <= 0.6
+
+
+def test_a_score_chosen_by_auto_is_kept_in_later_rounds() -> None:
+    result, _ = found("latency=0.5", score="auto")
+    assert len(result.rounds) > 1
+    assert len(result.state.facts["candidates"]) == 1
+    assert len(result.state.facts["choice"].changes) == 4
+
+
+def test_a_table_of_layers_is_read_in_place_of_most_probes() -> None:
+    graph = deep()
+    layers = {layer.key: layer for layer in layers_of(couple(graph))}
+
+    def power(widths: tuple[int, ...]) -> float:
+        return float(widths[0] * widths[-1])
+
+    table = {
+        key: Samples(shapes, tuple(map(power, shapes)))
+        for key, layer in layers.items()
+        for shapes in [tuple((n,) * len(layer.axes) for n in (16, 64, 128))]
+    }
+    run, watch = search(graph, "latency=0.6")
+    run.table = table
+    result = run.run()
+    assert result.rounds[result.accepted].measured <= 0.6
+    assert result.probes == 2
+    held = sum(one.measured <= 0.6 for one in result.rounds)
+    assert len(watch.seen) == 2 + len(result.rounds) + held
+
+
+def test_a_budget_of_everything_keeps_everything() -> None:
+    result, graph = found("latency=1", lambda graph: staircase(graph, step=8))
+    assert graph_cost(result.model) == graph_cost(graph)
