@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -78,14 +78,19 @@ def timed(job: Job, setting: Setting, target: Target | None, *, allow_slower: bo
     Raises:
         BudgetError: a latency budget cannot be met, or the pruned engine is slower than the original.
     """
+    # The user's own object changes last: a result that is refused must leave it as it was.
+    aside = replace(job, inplace=False)
     with EngineClock(setting, job.session, job.given, job.inputs) as clock:
         if any(has_latency(step) for step in job.pipeline.steps):
-            done = _searched(job, clock, target)
+            done = _searched(aside, clock, target)
         else:
-            done = counted(job)
-            done = Done(done.state, done.model, clock.compare(done.model))
+            done = counted(aside)
+            done = replace(done, timing=clock.compare(done.model))
     _refuse_slower(done, setting, allow_slower)
-    return Done(_recorded(done.state, setting), done.model, done.timing, done.latency)
+    if job.inplace:
+        model = job.session.replay(done.state.original, done.state.graph, inplace=True)
+        done = replace(done, model=model)
+    return replace(done, state=_recorded(done.state, setting))
 
 
 def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
@@ -99,10 +104,8 @@ def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
         table = target.table() if target is not None and _fits(target, setting) else None
         search = Search(job.session, graph, job.pipeline, watch, table, job.observers)
         found = search.run()
-        model = found.model
-        if job.inplace:
-            model = job.session.replay(graph, found.state.graph, inplace=True)
-        return Done(found.state, model, found.comparison, _report(found, search.limit, setting, target))
+        report = _report(found, search.limit, setting, target)
+        return Done(found.state, found.model, found.comparison, report)
 
     return retried(job, attempt)
 

@@ -124,6 +124,16 @@ def test_the_users_object_changes_only_in_place_and_only_at_the_end() -> None:
     assert model.SerializeToString() == kept.model.SerializeToString()
 
 
+def test_a_refused_result_leaves_the_users_object_as_it_was() -> None:
+    model = nets.classifier()
+    before = model.SerializeToString()
+    with pytest.raises(pp.BudgetError, match="slower"):
+        pp.prune(
+            model, budget="macs=0.5", score="l2", align=4, inplace=True, backend=ClockworkBackend(slower)
+        )
+    assert model.SerializeToString() == before
+
+
 def test_every_engine_is_closed() -> None:
     backend = ClockworkBackend(by_channels)
     pp.prune(nets.classifier(), budget="latency=0.6", score="l2", align=4, backend=backend)
