@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +47,34 @@ def ours(name: str, folder: str, label: str, options: dict[str, Any]) -> dict[st
 def torch_pruning(name: str, folder: str, label: str, kept: float, round_to: int | None) -> dict[str, Any]:
     """Torch-Pruning at the largest ratio of channels that leaves at most ``kept`` of the MACs."""
     before = _macs(bench_network(name), name)
+
+    def cut(ratio: float) -> tuple[Any, float]:
+        model = _cut_by_peer(name, ratio, round_to)
+        return model, _macs(model, name) / before
+
+    model, share = _gentlest(cut, kept)
+    for batch in BATCHES:
+        export_onnx(model, file_of(folder, label, batch), batch=batch, size=size_of(name))
+    return {"macs": share}
+
+
+def _gentlest(cut: Callable[[float], tuple[Any, float]], kept: float) -> tuple[Any, float]:
+    """What ``cut`` makes at the least ratio that leaves at most ``kept`` of the MACs, and what it leaves.
+
+    Raises:
+        ValueError: no ratio does.
+    """
     low, high, best = 0.0, 1.0, None
     for _ in range(_STEPS):
         ratio = (low + high) / 2
-        model = _cut_by_peer(name, ratio, round_to)
-        share = _macs(model, name) / before
-        if share <= kept:
-            best, high = (model, share), ratio
+        made = cut(ratio)
+        if made[1] <= kept:
+            best, high = made, ratio
         else:
             low = ratio
     if best is None:
-        return {"failed": f"no ratio leaves {kept:g} of the MACs"}
-    for batch in BATCHES:
-        export_onnx(best[0], file_of(folder, label, batch), batch=batch, size=size_of(name))
-    return {"macs": best[1]}
+        raise ValueError(f"no ratio leaves {kept:g} of the MACs")
+    return best
 
 
 def _cut_by_peer(name: str, ratio: float, round_to: int | None) -> Any:
@@ -102,24 +117,21 @@ def onnxsim(name: str, folder: str, label: str, kept: float) -> dict[str, Any]:
 
     simple, _ = simplify(onnx.load(file_of(folder, "original", 1)))
     before = _file_macs(simple)
-    low, high, best = 0.0, 1.0, None
-    for _ in range(_STEPS):
-        sparsity = (low + high) / 2
-        small = apply_structured_pruning(simple, sparsity=sparsity)
-        del small.graph.value_info[:]
-        share = _file_macs(small) / before
-        if share <= kept:
-            best, high = (sparsity, share), sparsity
-        else:
-            low = sparsity
-    if best is None:
-        return {"failed": f"no sparsity leaves {kept:g} of the MACs"}
+
+    def cut(sparsity: float) -> tuple[float, float]:
+        return sparsity, _file_macs(_bare(apply_structured_pruning(simple, sparsity=sparsity))) / before
+
+    sparsity, share = _gentlest(cut, kept)
     for batch in BATCHES:
         given, _ = simplify(onnx.load(file_of(folder, "original", batch)))
-        small = apply_structured_pruning(given, sparsity=best[0])
-        del small.graph.value_info[:]
-        onnx.save(small, file_of(folder, label, batch))
-    return {"macs": best[1]}
+        onnx.save(_bare(apply_structured_pruning(given, sparsity=sparsity)), file_of(folder, label, batch))
+    return {"macs": share}
+
+
+def _bare(model: Any) -> Any:
+    """Without the shapes that it leaves stale: an engine infers them anew."""
+    del model.graph.value_info[:]
+    return model
 
 
 def _file_macs(model: Any) -> float:

@@ -22,7 +22,7 @@ from ._table import Options, Row, Table
 from ._vision import image, network
 from ._worker import isolated
 
-_TORCHVISION = (
+TORCHVISION = (
     "resnet18",
     "resnet50",
     "resnext50_32x4d",
@@ -73,7 +73,7 @@ def run(options: Options) -> Table:
 
 def networks() -> Iterator[str]:
     """Names of all rows."""
-    yield from _TORCHVISION
+    yield from TORCHVISION
     yield from _ZOO
     yield from (file.stem for file in _light_files())
     yield from _TRAINED

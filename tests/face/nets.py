@@ -12,25 +12,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from bench.compare.architectures import TORCHVISION
 from tests.zoo.catalog import ZOO
 
-_TORCHVISION = (
-    "resnet18",
-    "resnet50",
-    "resnext50_32x4d",
-    "vgg16_bn",
-    "densenet121",
-    "mobilenet_v2",
-    "mobilenet_v3_large",
-    "shufflenet_v2_x1_0",
-    "squeezenet1_1",
-    "googlenet",
-    "efficientnet_b0",
-    "regnet_y_400mf",
-    "convnext_tiny",
-    "vit_b_16",
-    "swin_t",
-)
 _OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": False, "init_weights": False},
     "vit_b_16": {"image_size": 64},
@@ -52,7 +36,7 @@ def _torchvision(name: str) -> Callable[[], tuple[Any, Any]]:
 
 
 TORCH: dict[str, Callable[[], tuple[Any, Any]]] = {
-    **{name: _torchvision(name) for name in _TORCHVISION},
+    **{name: _torchvision(name) for name in TORCHVISION},
     **{name: ZOO[name] for name in ("unet", "deeplab", "gpt", "grouped_query")},
 }
 """Builders of ``(module, example inputs)`` by name."""

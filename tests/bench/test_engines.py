@@ -1,0 +1,60 @@
+"""The comparison of engines: candidates of the same work, and rows also where one of them fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.compare import _candidates, engines
+from bench.compare._nets import bench_network, size_of
+from tests.cli import nets
+
+
+def test_the_gentlest_cut_within_the_budget_is_found() -> None:
+    ratio, share = _candidates._gentlest(lambda ratio: (ratio, (1 - ratio) ** 2), 0.5)
+    assert share <= 0.5 < (1 - ratio + 0.02) ** 2
+    with pytest.raises(ValueError, match=r"no ratio leaves 0\.5"):
+        _candidates._gentlest(lambda ratio: (ratio, 0.6), 0.5)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("yolo", (1, 144, 2100)), ("unet", (1, 2, 128, 128))])
+def test_networks_of_its_own_have_the_outputs_of_their_kind(name: str, shape: tuple[int, ...]) -> None:
+    model = bench_network(name)
+    assert not model.training
+    with torch.no_grad():
+        assert model(torch.zeros(1, 3, size_of(name), size_of(name))).shape == shape
+
+
+def test_a_plan_for_one_batch_is_applied_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_candidates, "BATCHES", (1, 2))
+    for batch in (1, 2):
+        nets.save(_candidates.file_of(tmp_path, "original", batch), nets.classifier())
+    found = _candidates.ours("any", str(tmp_path), "ours", {"budget": "macs=0.6", "align": 4})
+    assert 0 < found["macs"] <= 0.6
+    first, second = (_candidates.file_of(tmp_path, "ours", batch).read_bytes() for batch in (1, 2))
+    assert first == second != nets.classifier().SerializeToString()
+
+
+def test_a_row_has_no_figure_for_what_failed_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_DURATION", 0.05)
+    for label in ("original", "ours"):
+        nets.save(_candidates.file_of(tmp_path, label, 1), nets.classifier())
+    found: dict[str, dict[str, Any]] = {"ours": {"macs": 0.5}, "TP": {"failed": "more than 240 s"}}
+    files = {"ours": "ours", "TP": "TP"}
+    row = engines._timed("net", str(tmp_path), engines._PLAIN[0], "macs=0.5", found, files)
+    assert row["TP"] is None and row["notes"] == "TP: more than 240 s"
+    assert row["realised"] == pytest.approx(row["ours"] * 0.5, rel=0.01)
+
+
+def test_a_network_that_cannot_be_written_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "isolated", lambda work, **arguments: {"failed": "no such network"})
+    (row,) = engines._network_rows("nothing", quick=True)
+    assert row["network"] == "nothing" and "no such network" in row["notes"]
+    assert row["ours"] is None
