@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -14,6 +15,9 @@ from hypothesis import settings
 
 # One thread: sums come in one order, and parallel test runs do not fight for cores. Set before torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests interrupt programs that they start; one started in the background would hand on that it ignores that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Repeatable unless one asks for new examples: HYPOTHESIS_PROFILE=explore
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
