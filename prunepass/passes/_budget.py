@@ -44,7 +44,9 @@ class Budget:
 
     def refuse(self, totals: Mapping[str, int], original: Cost, why: str) -> BudgetError:
         """The error that says how near the budget can be met."""
-        nearest = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.limits)
+        # Of nothing, all is kept.
+        kept = {kind: totals[kind] / original[kind] if original[kind] else 1.0 for kind in self.limits}
+        nearest = ", ".join(f"{kind}={fraction:.3f}" for kind, fraction in kept.items())
         return BudgetError(
             f"the budget {self} cannot be met: {why}; the nearest is {nearest}",
             advice="'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less",

@@ -58,3 +58,9 @@ def test_every_limit_must_hold() -> None:
 def test_a_refusal_tells_how_near_every_limit_came() -> None:
     error = Budget.parse("macs=0.5,params=0.6").refuse({"macs": 750, "params": 60}, WHOLE, "it is all pinned")
     assert "it is all pinned; the nearest is macs=0.750, params=0.600" in str(error)
+
+
+def test_of_no_channels_all_are_kept() -> None:
+    pinned = Cost(macs=1000, params=100, size=400, channels=0)
+    error = Budget.parse("channels=0.6").refuse({"channels": 0}, pinned, "it is all pinned")
+    assert "the nearest is channels=1.000" in str(error)
