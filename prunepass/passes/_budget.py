@@ -54,7 +54,9 @@ class Budget:
 
     def refuse(self, totals: Mapping[str, int], original: Cost, why: str) -> BudgetError:
         """The error that says how near the budget can be met."""
-        near = ", ".join(f"{kind}={totals[kind] / max(original[kind], 1):.3f}" for kind in self.counted)
+        # Of nothing, all is kept.
+        kept = {kind: totals[kind] / original[kind] if original[kind] else 1.0 for kind in self.counted}
+        near = ", ".join(f"{kind}={fraction:.3f}" for kind, fraction in kept.items())
         return BudgetError(
             f"the budget {self} cannot be met: {why}" + (f"; the nearest is {near}" if near else ""),
             advice="'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less",

@@ -65,3 +65,9 @@ def test_a_latency_limit_is_measured_and_no_part_of_what_is_counted() -> None:
     assert budget.counted == {"params": 0.5}
     assert budget.met({"macs": 1000, "params": 50, "size": 400, "channels": 10}, WHOLE)
     assert Budget.parse("macs=0.5").latency is None
+
+
+def test_of_no_channels_all_are_kept() -> None:
+    pinned = Cost(macs=1000, params=100, size=400, channels=0)
+    error = Budget.parse("channels=0.6").refuse({"channels": 0}, pinned, "it is all pinned")
+    assert "the nearest is channels=1.000" in str(error)

@@ -30,8 +30,7 @@ def own_updates(model: nn.Module, facts: Facts) -> tuple[list[Update], list[Upda
     new size. What the module itself does not keep is looked for in the modules around it.
 
     Returns:
-        Updates, and those among them that rest on nothing but a number that several attributes share or that
-        no operation states.
+        Updates, and those among them that rest on nothing but a number: no operation names the attribute.
 
     Raises:
         ReplayMismatch: operations want one attribute to become different sizes.
@@ -161,8 +160,8 @@ class _Wish:
                 contradictions.append(_Contradiction(self.module, self.path, name, wanted))
 
     def doubts(self, name: str) -> bool:
-        """Whether another attribute has the same value and nothing names either."""
-        return name not in self.named and list(self.attributes.values()).count(self.attributes[name]) > 1
+        """Whether nothing names it: it only has the value of a size that changes."""
+        return name not in self.named
 
     def set(self, name: str, new: Size) -> Iterator[Update]:
         """The update of one attribute, in its own type."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,9 @@ from ._capture import tensors_of
 from ._check import check_model
 from ._mismatch import ReplayMismatch
 from ._sizes import Facts, layer_sizes
+
+# Each name that is tried by itself costs a capture.
+_NAMES = 4
 
 
 def replay_module(
@@ -39,18 +42,26 @@ def replay_module(
     target = model if inplace else _copied(model)
     facts = Facts(before, after)
     updates, doubtful = own_updates(target, facts)
-    sure = [update for update in updates if update not in doubtful]
-    try:
-        _attempt(target, updates, facts, example_inputs)
-    except ReplayMismatch:
-        # A number that stands in two places was perhaps the wrong one.
-        if len(sure) == len(updates):
-            raise
+    for fewer in _fewer(updates, doubtful):
         with suppress(ReplayMismatch):
-            _attempt(target, sure, facts, example_inputs)
+            _attempt(target, fewer, facts, example_inputs)
             return target
-        raise
+    _attempt(target, updates, facts, example_inputs)
     return target
+
+
+def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Update]]:
+    """Parts of ``updates`` that may do: without what rests on a number alone, then with one name of it.
+
+    Such an attribute is changed only where the module is wrong without: the examples need not show what
+    else it bounds (a longest sequence, a window), and other inputs would then be computed wrongly.
+    """
+    if not doubtful:
+        return
+    yield [update for update in updates if update not in doubtful]
+    names = dict.fromkeys((type(owner), name) for owner, name, _ in doubtful)
+    for wanted in names if 1 < len(names) <= _NAMES else ():
+        yield [u for u in updates if u not in doubtful or (type(u[0]), u[1]) == wanted]
 
 
 def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any) -> None:
