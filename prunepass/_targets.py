@@ -99,13 +99,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return {key: Samples(row.widths, row.microseconds) for key, row in self.layers.items()}
 
 
-# Blocked layouts of ONNX Runtime need multiples of 4 and pay in blocks of the vector width; tensor cores
-# take 8 half-precision or 32 eight-bit channels at a time.
+# Blocked layouts of ONNX Runtime need multiples of 4 and pay in blocks of the vector width: 16 floats of AVX-512,
+# 8 of AVX2, for which 'calibrate' may find finer widths. Tensor cores take 8 half-precision or 32 eight-bit
+# channels at a time.
 _BUILT_IN = {
     target.name: target
     for target in (
-        Target(name="onnxruntime-x86", backend="onnxruntime", grain=(GrainRow(preferred=8, minimum=4),)),
-        Target(name="openvino-x86", backend="openvino", grain=(GrainRow(preferred=8),)),
+        Target(name="onnxruntime-x86", backend="onnxruntime", grain=(GrainRow(preferred=16, minimum=4),)),
+        Target(name="openvino-x86", backend="openvino", grain=(GrainRow(preferred=16),)),
         Target(name="tensorrt-fp16", backend="tensorrt", grain=(GrainRow(preferred=8, minimum=2),)),
         Target(name="tensorrt-fp32", backend="tensorrt", grain=(GrainRow(preferred=8),)),
         Target(name="tensorrt-int8", backend="tensorrt", grain=(GrainRow(preferred=32, minimum=4),)),
