@@ -67,7 +67,8 @@ def run(options: Options) -> Table:
             "U-Net 128 x 128, others 224 x 224. The original is 1.",
             "ours: target of the engine; unaligned: the same with align=1; TP: Torch-Pruning 1.6.1 with its "
             "defaults, TP/8 with round_to=8; onnxsim 0.8.1 on the same file. Peers at the ratio that comes nearest "
-            "to the budget from below; round_to=8 may end well below it ('TP/8 kept'). '-': it failed, ran too long, or cannot get there; 'notes' say why.",
+            "to the budget from below; round_to=8 may end well below it ('TP/8 kept'). "
+            "'-': it failed, ran too long, or cannot get there; 'notes' say why.",
             "realised: times as fast times MACs kept; 1 means that the engine gained all that was cut.",
             "budget latency: the engine takes at most this fraction of the original's time, searched and measured "
             "on that engine at one thread; 'ours' is measured once more here.",
