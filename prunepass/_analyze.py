@@ -9,7 +9,7 @@ from typing import Any
 
 from ._report import GroupRow, group_rows
 from .hosts import open_model
-from .ir import Graph
+from .ir import Graph, UsageError
 from .passes import Cost, Coupling, Group, cost_of, couple, keep_matching
 
 
@@ -65,6 +65,13 @@ def analyze(graph: Graph, *, keep: Sequence[str] = ()) -> Analysis:
 
     Args:
         keep: names or patterns of layers that shall not be touched.
+
+    Raises:
+        UsageError: it is no graph but a model.
     """
+    given: Any = graph
+    if not isinstance(given, Graph):
+        what = f"a {type(given).__name__} is no graph"
+        raise UsageError(what, advice="capture the model first: pp.analyze(pp.capture(model))")
     coupling = couple(keep_matching(graph, keep))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)

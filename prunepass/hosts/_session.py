@@ -66,7 +66,18 @@ def open_model(model: Any, example_inputs: Any = None, *, form: str = "module") 
 
         return open_torch(model, example_inputs, form=form)
     raise UsageError(
-        f"a {type(model).__module__}.{type(model).__qualname__} is no model",
+        f"{_named(model)} is no model",
         advice="give an nn.Module, ExportedProgram, GraphModule, ONNX path, ModelProto, onnx_ir.Model or "
         "onnx_graphsurgeon.Graph",
+    )
+
+
+def _named(model: Any) -> str:
+    kind = type(model)
+    if model is None:
+        return "None"
+    return (
+        f"a {kind.__qualname__}"
+        if kind.__module__ == "builtins"
+        else f"a {kind.__module__}.{kind.__qualname__}"
     )

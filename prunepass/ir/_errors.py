@@ -40,32 +40,48 @@ class PrunepassError(Exception):
 
 
 class UsageError(PrunepassError):
+    """A wrong option, name, budget, plan or file name; exit code 2."""
+
     exit_code, rule = 2, "usage"
 
 
 class ModelError(PrunepassError):
+    """The model is invalid; exit code 3."""
+
     exit_code, rule = 3, "model"
 
 
 class UnsupportedError(ModelError):
+    """The model is valid but outside what is understood; exit code 3."""
+
     rule = "unsupported"
 
 
 class GateError(PrunepassError):
+    """A promise did not hold; exit code 1."""
+
     exit_code, rule = 1, "gate"
 
 
 class BudgetError(GateError):
+    """The budget cannot be met, or the pruned model is slower; exit code 1."""
+
     rule = "budget"
 
 
 class VerificationError(GateError):
+    """The pruned model does not compute what the masked one does; exit code 1."""
+
     rule = "proof"
 
 
 class BackendError(PrunepassError):
+    """An engine is not available; exit code 4."""
+
     exit_code, rule = 4, "backend"
 
 
 class InternalError(PrunepassError):
+    """A fault in this library; exit code 70."""
+
     exit_code, rule = 70, "internal"

@@ -61,6 +61,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises:
             UsageError: the file is missing, no plan, or of a newer format.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise UsageError(f"a {type(path).__name__} is no path", advice="give the file of a plan")
         try:
             plan = msgspec.json.decode(Path(path).read_bytes(), type=Plan)
         except OSError as error:

@@ -130,7 +130,7 @@ def _silent(text: str) -> None:
 def _onnx(model: str | os.PathLike[str]) -> Path:
     path = Path(model)
     if not path.is_file():
-        raise UsageError("there is no such file", where=str(model))
+        raise UsageError("there is no such file", where=str(model), advice="a sweep takes an ONNX file")
     if path.suffix != ".onnx":
         advice = "write the model as ONNX first, with torch.onnx.export(dynamo=True)"
         raise UsageError(
