@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 _MARK = "result: "
 # Wall time a CPU second may take on a machine that has other work.
 _PATIENCE = 6.0
+# Seconds between two looks at what the process has used.
+_LOOK = 0.5
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -30,26 +32,48 @@ def isolated(work: str, *, limit: float, **arguments: Any) -> dict[str, Any]:
         The function's dict; where it failed or ran too long, ``{"failed": why}``.
     """
     command = [sys.executable, "-W", "ignore", "-m", f"{__package__}._worker", work, json.dumps(arguments)]
-    seconds, late = max(1, round(limit)), {"failed": f"more than {limit:.0f} s"}
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE * limit,
-            env={**os.environ, **_ONE_THREAD},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1)),
-        )
-    except subprocess.TimeoutExpired:
-        return late
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        return late
-    for line in reversed(done.stdout.splitlines()):
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **_ONE_THREAD},
+    )
+    with child:
+        said = _outcome(child, limit)
+    if said is None:
+        return {"failed": f"more than {limit:.0f} s"}
+    out, errors = said
+    for line in reversed(out.splitlines()):
         if line.startswith(_MARK):
             found: dict[str, Any] = json.loads(line.removeprefix(_MARK))
             return found
-    last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+    last = errors.strip().splitlines()[-1:] or [f"exit status {child.returncode}"]
     return {"failed": last[0][:200]}
+
+
+def _outcome(child: subprocess.Popen[str], limit: float) -> tuple[str, str] | None:
+    """What the process wrote, None where it was stopped.
+
+    A limit of the kernel's own (RLIMIT_CPU) would make the clock that the work reads coarse.
+    """
+    begun = perf_counter()
+    while True:
+        try:
+            return child.communicate(timeout=min(_LOOK, limit))
+        except subprocess.TimeoutExpired:
+            if _cpu_seconds(child.pid) > limit or perf_counter() - begun > _PATIENCE * limit:
+                child.kill()
+                return None
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a process so far; 0 where the system has no /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory() -> float:
