@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,13 +14,12 @@ from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
-from .backends import Backend
+from ._wanted import PruneOptions, wanted
 from .hosts import Session, open_model
 from .ir import Graph, UsageError, VerificationError, evaluate
 from .passes import (
     Budget,
     Grain,
-    Observer,
     Pass,
     Pipeline,
     Plan,
@@ -32,6 +31,9 @@ from .passes import (
     random_inputs,
     relative_error,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 
@@ -72,23 +74,13 @@ def default_pipeline(
     return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
 
 
-def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
+def prune(
     model: Any,
     example_inputs: Any = None,
     *,
     budget: str = "macs=0.5",
     score: str = "auto",
-    align: int | None = None,
-    target: str | os.PathLike[str] | Target | None = None,
-    keep: Sequence[str] = (),
-    pipeline: str | Sequence[Pass] | None = None,
-    form: str = "module",
-    inplace: bool = False,
-    backend: str | Backend | None = None,
-    threads: int = 1,
-    allow_slower: bool = False,
-    observers: Sequence[Observer] = (),
-    **options: Any,
+    **options: Unpack[PruneOptions],
 ) -> Result:
     """Prune ``model`` under ``budget`` and prove the result.
 
@@ -106,20 +98,24 @@ def prune(  # noqa: PLR0913 - the one call a user makes; every option is by name
         inplace: change the user's own object, all or nothing.
         backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
         threads: of one inference on it; CPU time counts at one, wall time else.
-        options: ``floor``, ``mode`` and ``compensate`` of the default pipeline.
+        observers: are told of each pass.
+        floor, mode, compensate: of the default pipeline.
 
     Raises:
         BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.
     """
-    setting = None if backend is None else setting_of(backend, threads)
-    wanted = _target(target, budget if align is None and pipeline is None else "", setting)
-    steps = _steps(pipeline, budget, score, wanted.widths() if wanted and align is None else align, options)
+    asked = wanted(options)
+    setting = None if asked.backend is None else setting_of(asked.backend, asked.threads)
+    free = asked.align is None and asked.pipeline is None
+    target = _target(asked.target, budget if free else "", setting)
+    align = target.widths() if target and asked.align is None else asked.align
+    steps = _steps(asked.pipeline, budget, score, align, asked.policy)
     check_clock(steps, setting)
-    session, timings = open_model(model, example_inputs, form=form), Timings.fresh()
-    graph = keep_matching(session.graph, keep)
-    job = Job(model, example_inputs, session, graph, steps, (timings, *observers), inplace)
-    done = counted(job) if setting is None else timed(job, setting, wanted, allow_slower=allow_slower)
-    return _result(job, done, wanted, timings)
+    session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
+    graph = keep_matching(session.graph, asked.keep)
+    job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
+    done = counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
+    return _result(job, done, target, timings)
 
 
 def _result(job: Job, done: Done, target: Target | None, timings: Timings) -> Result:
@@ -163,9 +159,6 @@ def _steps(
     options: Mapping[str, Any],
 ) -> Pipeline:
     if pipeline is None:
-        unknown = set(options) - {"floor", "mode", "compensate"}
-        if unknown:
-            raise UsageError(f"prune has no option {', '.join(sorted(unknown))}")
         return default_pipeline(budget=budget, score=score, align=align or 1, **options)
     if options:
         raise UsageError(f"{', '.join(sorted(options))} and a pipeline of your own exclude each other")

@@ -64,6 +64,8 @@ def test_a_name_that_is_not_public_is_no_attribute() -> None:
         (lambda: pp.backends.get("nope"), "no backend 'nope'"),
         (lambda: pp.measure.compare([]), "nothing to compare"),
         (lambda: pp.sweep("missing.onnx", "out"), "there is no such file"),
+        (lambda: pp.sweep("m.onnx", "out", worker=2), "sweep has no option worker"),  # type: ignore[call-arg]
+        (lambda: pp.prune("m.onnx", aline=8), "prune has no option aline"),  # type: ignore[call-arg]
     ],
 )
 def test_what_is_no_argument_is_an_error_of_usage_with_advice(call: Any, what: str) -> None:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -22,6 +22,9 @@ from ._grid import Candidate, grid
 from ._journal import Journal
 from ._make import PARTIAL
 from ._row import Job, Row, Setup
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Tell = Callable[[str], None]
 
@@ -60,22 +63,28 @@ class Sweep:
         return msgspec.json.format(msgspec.json.encode(data, order="sorted"), indent=1).decode() + "\n"
 
 
-def sweep(  # noqa: PLR0913 - one call as prunepass.prune; every option is by name
+class SweepOptions(TypedDict, total=False):
+    """The keywords of :func:`sweep` beyond what is combined, each optional; explained there."""
+
+    kind: str
+    keep: Sequence[str]
+    backend: str
+    threads: int
+    duration: float
+    accuracy: str
+    workers: int
+    ray: str | None
+    tell: Tell | None
+
+
+def sweep(
     model: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     *,
     budgets: Sequence[float] = (0.8, 0.6, 0.4),
     scores: Sequence[str] = ("auto",),
     aligns: Sequence[int] = (1,),
-    kind: str = "macs",
-    keep: Sequence[str] = (),
-    backend: str = "onnxruntime",
-    threads: int = 1,
-    duration: float = 3.0,
-    accuracy: str = "",
-    workers: int = 1,
-    ray: str | None = None,
-    tell: Tell | None = None,
+    **options: Unpack[SweepOptions],
 ) -> Sweep:
     """Prune ``model`` in every combination, prove and measure each, and keep all in ``folder``.
 
@@ -99,17 +108,22 @@ def sweep(  # noqa: PLR0913 - one call as prunepass.prune; every option is by na
         UsageError: an option is wrong, or the folder holds a sweep of another model or other options.
         ModelError: the model is invalid. BackendError: the backend or Ray is not available.
     """
-    path, version = _onnx(model), _version(backend)
-    wanted = grid(budgets, scores, aligns, kind=kind)
+    unknown = options.keys() - SweepOptions.__annotations__.keys()
+    if unknown:
+        what = f"sweep has no option {', '.join(sorted(unknown))}"
+        raise UsageError(what, advice="help(prunepass.sweep) lists them")
+    path, backend = _onnx(model), options.get("backend", "onnxruntime")
+    wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
     setup = Setup(
         backend=backend,
-        version=version,
-        threads=threads,
-        duration=duration,
-        keep=tuple(keep),
-        accuracy=accuracy,
+        version=_version(backend),
+        threads=options.get("threads", 1),
+        duration=options.get("duration", 3.0),
+        keep=tuple(options.get("keep", ())),
+        accuracy=options.get("accuracy", ""),
     )
-    return _run(path, Path(folder), wanted, setup, _crew(workers, ray), tell or _silent)
+    crew = _crew(options.get("workers", 1), options.get("ray"))
+    return _run(path, Path(folder), wanted, setup, crew, options.get("tell") or _silent)
 
 
 def _run(
