@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ir import BackendError, UsageError
+from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
 from ._options import read_options
@@ -103,7 +103,7 @@ def _check_session(session: Any, provider: str) -> None:
         raise BackendError(what, advice=_GPU)
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Closing):
     """A session and the source it was made from, which profiling and saving build once more."""
 
     def __init__(self, backend: OnnxRuntime, source: Path | bytes, options: Options) -> None:
@@ -184,14 +184,6 @@ class OnnxRuntimeEngine:
 
     def close(self) -> None:
         self._session = None
-
-    def __enter__(self) -> OnnxRuntimeEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
 
 backend = OnnxRuntime()

@@ -10,7 +10,6 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any, Literal, TypeGuard
 
 import msgspec
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from ..ir import BackendError, PrunepassError, UsageError
 from ._arrays import BFLOAT16, as_bits, from_bits, native
+from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._openvino_read import layers_of, model_error, no_model, tensor_spec, times_of
 from ._options import read_options
@@ -100,7 +100,7 @@ def _is_blob(source: Path | bytes) -> TypeGuard[Path]:
     return isinstance(source, Path) and source.suffix == ".blob"
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Closing):
     """A compiled model with one request, and the source, which profiling and saving read once more."""
 
     def __init__(self, backend: OpenVino, source: Path | bytes, options: Options) -> None:
@@ -200,14 +200,6 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         self._request = self._compiled = None
-
-    def __enter__(self) -> OpenVinoEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
 
 def _result(data: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ir import BackendError, UsageError
+from ._closing import Closing
 from ._device_times import DeviceTimes
 from ._feeds import check_feeds, random_feeds
 from ._options import read_options
@@ -176,7 +176,7 @@ def _capability(trt: Any, options: Common) -> str | None:
     return wanted.upper() or _HERE
 
 
-class TensorRtEngine:
+class TensorRtEngine(Closing):
     """A plan; it goes to the GPU when it is first run."""
 
     def __init__(self, backend: TensorRt, built: Built) -> None:
@@ -229,14 +229,6 @@ class TensorRtEngine:
         live, self._live, self._built = self._live, None, None
         if live is not None:
             live.close()
-
-    def __enter__(self) -> TensorRtEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
     def _open(self) -> Built:
         if self._built is None:

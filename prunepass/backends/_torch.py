@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
 import numpy.typing as npt
 
 from ..ir import BackendError, UsageError
+from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._options import read_options
 from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
@@ -91,7 +91,7 @@ def _ready(program: Program, options: Options) -> _Ready:
     return _Ready(module, simple, call, frozenset(map(_memory_of, _held(module))))
 
 
-class TorchEngine:
+class TorchEngine(Closing):
     """A module of its own and the way in which it is called."""
 
     def __init__(self, backend: Torch, program: Program, options: Options) -> None:
@@ -180,14 +180,6 @@ class TorchEngine:
 
     def close(self) -> None:
         self._ready = None
-
-    def __enter__(self) -> TorchEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
 
 def _held(module: Any) -> list[Any]:
