@@ -250,7 +250,7 @@ class _Run:
 
 def _ratios(result: Comparison, setting: Setting) -> Iterator[float]:
     first = result.engines[0]
-    yield (first.cpu if setting.clock == "cpu" else first.wall).median * 1e3
+    yield first.time(setting.clock).median * 1e3
     yield 0.0
     for engine in result.engines[1:]:
         ratio = engine.faster(setting.clock)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from ._forms import engine_form
-from .backends import Backend, Engine, Feeds, get, random_feeds
+from .backends import Backend, Clock, Engine, Feeds, checked, random_feeds, ready
 from .backends import TensorSpec as Spec
 from .hosts import Session
-from .ir import BackendError, Graph
+from .ir import Graph
 from .measure import Comparison, compare
 
-Clock = Literal["wall", "cpu"]
 _SECONDS, _ROUNDS, _WARMUP = 1.5, 20, 0.1
 # A ratio that shall decide is measured again, longer, where its standard error is above this; at most so long.
 _PRECISE, _LONGEST = 0.005, 8.0
@@ -26,19 +25,15 @@ NAMES = ("original", "pruned")
 
 @dataclass(frozen=True)
 class Setting:
-    """An engine as it shall be measured.
-
-    Attributes:
-        clock: ``cpu`` (of the process) at one thread on the processor, else ``wall``.
-    """
+    """An engine as it shall be measured."""
 
     backend: Backend
     threads: int = 1
 
     @property
     def clock(self) -> Clock:
-        on_processor = getattr(self.backend, "clock", "cpu") == "cpu"
-        return "cpu" if self.threads == 1 and on_processor else "wall"
+        """The clock that decides."""
+        return self.backend.clock({"threads": self.threads})
 
     def facts(self) -> dict[str, Any]:
         """What a plan keeps of it."""
@@ -52,11 +47,7 @@ def setting_of(backend: str | Backend, threads: int = 1) -> Setting:
         UsageError: there is none of that name.
         BackendError: it is not available.
     """
-    found = get(backend) if isinstance(backend, str) else backend
-    reason = found.unavailable()
-    if reason is not None:
-        raise BackendError(f"backend '{found.name}' is not available: {reason}")
-    return Setting(found, threads)
+    return Setting(ready(backend) if isinstance(backend, str) else checked(backend), threads)
 
 
 class EngineClock:
@@ -91,7 +82,7 @@ class EngineClock:
             return found
 
     def _measured(self, engine: Engine, seconds: float) -> Comparison:
-        return compare(
+        found = compare(
             [self._engine, engine],
             names=NAMES,
             feeds=self._feeds,
@@ -100,6 +91,8 @@ class EngineClock:
             iterations=_ROUNDS,
             warmup=_WARMUP,
         )
+        # Engines know their backend without the options that it was named with.
+        return replace(found, backend=self.setting.backend.name)
 
     def _build(self, model: Any) -> Engine:
         self._made += 1

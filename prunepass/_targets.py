@@ -139,8 +139,9 @@ def target_of(given: str | os.PathLike[str] | Target) -> Target:
 
 
 def target_for(backend: str) -> Target | None:
-    """The first built-in target of a backend, None where there is none."""
-    return next((target for target in _BUILT_IN.values() if target.backend == backend), None)
+    """The first built-in target of a backend, whatever its options, None where there is none."""
+    name = backend.partition("{")[0]
+    return next((target for target in _BUILT_IN.values() if target.backend == name), None)
 
 
 def _read(path: Path) -> Target:

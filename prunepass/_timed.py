@@ -133,9 +133,7 @@ def _report(found: Found, limit: float, setting: Setting, target: Target | None)
 def _refuse_slower(done: Done, setting: Setting, allow_slower: bool) -> None:
     if allow_slower or done.timing is None or not is_slower(done.timing, setting.clock):
         return
-    first, second = (
-        (engine.cpu if setting.clock == "cpu" else engine.wall).median for engine in done.timing.engines
-    )
+    first, second = (engine.time(setting.clock).median for engine in done.timing.engines)
     raise BudgetError(
         f"the pruned model is slower on {done.timing.backend}: {second:.3f} ms, the original {first:.3f} ms "
         f"({fraction(done.timing, setting.clock):.3f} of its time, {setting.clock} time)",

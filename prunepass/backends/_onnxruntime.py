@@ -21,7 +21,7 @@ from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
 from ._options import read_options
-from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
+from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 from ._write import written
 
@@ -80,6 +80,10 @@ class OnnxRuntime:
 
     def version(self) -> str:
         return str(_runtime().__version__)
+
+    def clock(self, options: Mapping[str, object] | None = None) -> Clock:
+        read = read_options(Options, options)
+        return "cpu" if read.threads == 1 and read.provider == "cpu" else "wall"
 
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> OnnxRuntimeEngine:
         """An engine from what :func:`onnx_source` takes; options as in :class:`Options`."""

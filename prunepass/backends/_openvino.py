@@ -22,7 +22,7 @@ from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._openvino_read import layers_of, model_error, no_model, tensor_spec, times_of
 from ._options import read_options
-from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
+from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 from ._times import layer_times
 from ._write import written
@@ -67,6 +67,9 @@ class OpenVino:
 
     def version(self) -> str:
         return str(_runtime().__version__).split("-", 1)[0]
+
+    def clock(self, options: Mapping[str, object] | None = None) -> Clock:
+        return "cpu" if read_options(Options, options).threads == 1 else "wall"
 
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> OpenVinoEngine:
         """An engine from what :func:`onnx_source` takes, or from a ``.xml`` or ``.blob`` that ``save`` wrote."""

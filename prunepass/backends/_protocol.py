@@ -6,11 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy.typing as npt
 
+from ._device_times import DeviceTimes
+
 Feeds: TypeAlias = Mapping[str, npt.ArrayLike]
+# ``cpu``: CPU time of the process, which other work disturbs least, where one inference keeps one thread busy.
+# ``device``: a GPU's own, by the engine's ``device_times``. ``wall``: what somebody waits.
+Clock: TypeAlias = Literal["cpu", "wall", "device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,15 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class DeviceTimed(Protocol):
+    """An engine whose device has a clock of its own."""
+
+    def device_times(
+        self, feeds: Feeds | None = None, *, runs: int = 10, warmup: float = 0.2
+    ) -> DeviceTimes: ...
+
+
+@runtime_checkable
 class Backend(Protocol):
     """Builds engines. Importing and naming it never imports the engine's package."""
 
@@ -146,6 +160,14 @@ class Backend(Protocol):
 
         Raises:
             BackendError: it is not available.
+        """
+        ...
+
+    def clock(self, options: Mapping[str, object] | None = None) -> Clock:
+        """The clock that tells what an engine of these options takes; ``device`` needs ``device_times`` of it.
+
+        Raises:
+            UsageError: an option is unknown or has a wrong value.
         """
         ...
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from ..ir import BackendError, UsageError
+from ._preset import Preset, spelled
 from ._protocol import Backend
 
 _BUILT_IN = {
@@ -29,12 +30,24 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Backend:
-    """The backend called ``name``; it may still be unavailable here.
+    """The backend called ``name``, with options where it is spelled ``name{option=value, ...}``.
+
+    It may still be unavailable here.
 
     Raises:
-        UsageError: no backend has that name.
+        UsageError: no backend has that name, or it has no such options.
         BackendError: the distribution that adds it is broken.
     """
+    plain, options = spelled(name)
+    found = _named(plain)
+    if not options:
+        return found
+    made = Preset(found, options)
+    made.clock()  # reads the options: one that is wrong shall be told now, not after the work
+    return made
+
+
+def _named(name: str) -> Backend:
     module = _BUILT_IN.get(name)
     found: object = import_module(module, __package__).backend if module else _added(name)
     if not isinstance(found, Backend):
@@ -51,6 +64,28 @@ def _added(name: str) -> object:
             what = f"backend '{name}' does not load: {error}"
             raise BackendError(what, advice="install its distribution again") from error
     raise UsageError(f"there is no backend '{name}'", advice="backends: " + ", ".join(names()))
+
+
+def ready(name: str) -> Backend:
+    """The backend called ``name``, able to build here.
+
+    Raises:
+        UsageError: there is none of that name.
+        BackendError: it is not available.
+    """
+    return checked(get(name))
+
+
+def checked(backend: Backend) -> Backend:
+    """``backend``, able to build here.
+
+    Raises:
+        BackendError: it is not.
+    """
+    reason = backend.unavailable()
+    if reason is not None:
+        raise BackendError(f"backend '{backend.name}' is not available: {reason}")
+    return backend
 
 
 def available() -> tuple[str, ...]:

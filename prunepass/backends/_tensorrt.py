@@ -22,7 +22,7 @@ from ._closing import Closing
 from ._device_times import DeviceTimes
 from ._feeds import check_feeds, random_feeds
 from ._options import read_options
-from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
+from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 from ._tensorrt_build import Built, Settings, build
 from ._tensorrt_cuda import Device, load_cuda
@@ -136,9 +136,16 @@ class TensorRt:
             raise BackendError(f"{self.name} needs a GPU here: {reason}")
         return found
 
+    def clock(self, options: Mapping[str, object] | None = None) -> Clock:
+        self._read(options)
+        return "device"
+
+    def _read(self, options: Mapping[str, object] | None) -> Common:
+        return read_options(RtxOptions if self.flavour.rtx else Options, options)
+
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> TensorRtEngine:
         """An engine from what :func:`onnx_source` takes; options as in :class:`Options`, :class:`RtxOptions`."""
-        read = read_options(RtxOptions if self.flavour.rtx else Options, options)
+        read = self._read(options)
         trt = self._ready()
         settings = Settings(
             ranges=read_shapes(read.shapes),

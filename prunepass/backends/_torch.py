@@ -13,7 +13,7 @@ from ..ir import BackendError, UsageError
 from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._options import read_options
-from ._protocol import Feeds, Layer, LayerTime, Memory, TensorSpec
+from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._torch_modes import (
     Call,
     Options,
@@ -48,6 +48,10 @@ class Torch:
 
     def version(self) -> str:
         return str(runtime().__version__)
+
+    def clock(self, options: Mapping[str, object] | None = None) -> Clock:
+        read = read_options(Options, options)
+        return "cpu" if read.threads == 1 and read.device == "cpu" else "wall"
 
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> TorchEngine:
         """An engine from a pair ``(module, example_inputs)``, an ``ExportedProgram`` or the path of a ``.pt2``.

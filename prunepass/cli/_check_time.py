@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ._finding import Finding
 
 if TYPE_CHECKING:
-    from .._clock import Clock
+    from ..backends import Clock
     from ..measure import Comparison
     from ..passes import Plan
     from ._models import Loaded

@@ -13,7 +13,12 @@ from ._face import Face, spoken, table
 if TYPE_CHECKING:
     from ..backends import Backend
 
-_BACKEND = click.option("--backend", required=True, metavar="B", help="An engine; see 'prunepass backends'.")
+_BACKEND = click.option(
+    "--backend",
+    required=True,
+    metavar="B",
+    help="An engine, with options as in 'torch{mode=compile}'; see 'prunepass backends'.",
+)
 
 
 @click.command()
@@ -49,22 +54,6 @@ def _state(name: str) -> dict[str, Any]:
     except BackendError as error:
         reason, version = str(error), None
     return {"version": version, "reads": reads, "unavailable": reason}
-
-
-def ready(name: str) -> Backend:
-    """The backend called ``name``, able to build.
-
-    Raises:
-        UsageError: there is none. BackendError: it is not available here.
-    """
-    from ..backends import get
-    from ..ir import BackendError
-
-    backend = get(name)
-    reason = backend.unavailable()
-    if reason is not None:
-        raise BackendError(f"backend '{name}' is not available: {reason}")
-    return backend
 
 
 def readable(name: str, backend: Backend) -> str:
@@ -105,6 +94,7 @@ def _endings() -> set[str]:
 @spoken
 def build(face: Face, model: str, out: str, backend: str, assignments: tuple[str, ...]) -> None:
     """Build an engine from MODEL, a file that the backend reads."""
+    from ..backends import ready
     from ._files import Outputs, check_outputs
     from ._progress import progress
 
@@ -140,6 +130,7 @@ def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | Non
 
     Interleaved, by wall time and by CPU time, in trtexec's terms.
     """
+    from ..backends import ready
     from ..measure import compare, progress_bar
     from ._files import Outputs, check_outputs
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from ..ir import UsageError
-from ..passes._options import parse_steps
+from ..ir._steps import parse_steps
 
 _DEFAULT_PIPELINE = ("budget", "score", "align", "target", "floor", "mode", "compensate")
 # An option drives out those that it makes meaningless when it comes from a stronger place.

@@ -5,6 +5,7 @@ from ._compare import compare as compare
 from ._compare import throughput as throughput
 from ._progress import Progress as Progress
 from ._progress import progress_bar as progress_bar
+from ._result import CLOCKS as CLOCKS
 from ._result import Comparison as Comparison
 from ._result import Measurement as Measurement
 from ._rounds import Sample as Sample

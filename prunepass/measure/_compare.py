@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..backends import Backend, Engine, Feeds, check_feeds, get, random_feeds
+from ..backends import Backend, DeviceTimed, Engine, Feeds, check_feeds, get, random_feeds
 from ..ir import UsageError
 from ._progress import Progress
 from ._result import Comparison, Measurement
-from ._rounds import Infer, Sample, Timing, TimingOptions, rounds
+from ._rounds import Device, Infer, Sample, Timing, TimingOptions, rounds
 from ._stats import ratio, statistics
 
 if TYPE_CHECKING:
@@ -47,15 +47,20 @@ def compare(
     """
     if not models:
         raise UsageError("there is nothing to compare", advice="give one model or more")
-    chosen = Timing(**timing)
+    chosen, builder = Timing(**timing), get(backend) if isinstance(backend, str) else backend
     labels = _labels(models, names)
     with ExitStack() as stack:
-        engines = [_engine(model, backend, chosen, stack) for model in models]
-        samples = rounds([_inference(engine, feeds) for engine in engines], chosen, tick=progress)
+        engines = [_engine(model, builder, chosen, stack) for model in models]
+        built = [engine is not model for engine, model in zip(engines, models, strict=True)]
+        backends = [builder if mine else one.backend for one, mine in zip(engines, built, strict=True)]
+        inferences = [_inference(engine, feeds) for engine in engines]
+        samples = rounds(
+            [one for one, _ in inferences], chosen, devices=[d for _, d in inferences], tick=progress
+        )
         first = samples[0]
         return Comparison(
-            backend=", ".join(dict.fromkeys(engine.backend.name for engine in engines)),
-            version=", ".join(dict.fromkeys(engine.backend.version() for engine in engines)),
+            backend=", ".join(dict.fromkeys(each.name for each in backends)),
+            version=", ".join(dict.fromkeys(each.version() for each in backends)),
             threads=chosen.threads,
             rounds=len(first.wall_rounds),
             engines=tuple(_measurement(*pair, first) for pair in zip(labels, samples, strict=True)),
@@ -71,24 +76,31 @@ def throughput(
     **timing: Unpack[TimingOptions],
 ) -> Measurement:
     """Time one engine; arguments and errors as in :func:`compare`, but ``threads`` stays as it was built."""
-    (sample,) = rounds([_inference(engine, feeds)], Timing(**timing), tick=progress)
+    infer, device = _inference(engine, feeds)
+    (sample,) = rounds([infer], Timing(**timing), devices=[device], tick=progress)
     return _measurement(name or engine.backend.name, sample, sample)
 
 
-def _engine(model: object, backend: str | Backend, timing: Timing, stack: ExitStack) -> Engine:
+def _engine(model: object, builder: Backend, timing: Timing, stack: ExitStack) -> Engine:
     if isinstance(model, Engine):
         return model
-    builder = get(backend) if isinstance(backend, str) else backend
     return stack.enter_context(builder.build(model, options={"threads": timing.threads}))
 
 
-def _inference(engine: Engine, feeds: Feeds | None) -> Infer:
+def _inference(engine: Engine, feeds: Feeds | None) -> tuple[Infer, Device | None]:
+    """One inference, and so many by the clock of the engine's device where that has one."""
     made = random_feeds(engine.inputs) if feeds is None else feeds
     check_feeds(engine.inputs, made)
-    return lambda: engine.run(made)
+    device = _device(engine, made) if isinstance(engine, DeviceTimed) else None
+    return lambda: engine.run(made), device
+
+
+def _device(engine: DeviceTimed, feeds: Feeds) -> Device:
+    return lambda runs: engine.device_times(feeds, runs=runs, warmup=0.0).gpu_compute
 
 
 def _measurement(name: str, sample: Sample, first: Sample) -> Measurement:
+    both = first.device_rounds and sample.device_rounds
     return Measurement(
         name=name,
         throughput=len(sample.wall) / sum(sample.wall),
@@ -96,6 +108,8 @@ def _measurement(name: str, sample: Sample, first: Sample) -> Measurement:
         cpu=statistics(sample.cpu),
         faster_wall=ratio(first.wall_rounds, sample.wall_rounds),
         faster_cpu=ratio(first.cpu_rounds, sample.cpu_rounds),
+        device=statistics(sample.device) if sample.device else None,
+        faster_device=ratio(first.device_rounds, sample.device_rounds) if both else None,
     )
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..backends import Clock
+from ..ir import UsageError
 from ._stats import Ratio, Statistics
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-Clock = Literal["wall", "cpu"]
+T = TypeVar("T")
 
 # trtexec's own limit for calling a measurement unstable.
 _STEADY = 0.025
 _DIGITS = 6
-_RATIOS = ("faster (CPU)", "faster (wall)")
-_COLUMNS = ("engine", *_RATIOS, "CPU ms", "wall ms", "p90 ms", "p99 ms", "qps", "CoV CPU", "CoV wall")
+# Clocks as readers name them, the one that gates first.
+CLOCKS: Mapping[Clock, str] = {"device": "GPU", "cpu": "CPU", "wall": "wall"}
 _SAME = Ratio(1.0, 1.0, 1.0)
 
 
@@ -29,7 +32,8 @@ class Measurement:
     Attributes:
         throughput: inferences a second (trtexec: Throughput, qps).
         wall, cpu: statistics of wall time and of the process' CPU time of an inference.
-        faster_wall, faster_cpu: how many times faster than the first engine; 1 for the first.
+        device: of the time by a GPU's own clock (trtexec: GPU Compute Time), None where there is none.
+        faster_wall, faster_cpu, faster_device: how many times faster than the first engine; 1 for the first.
     """
 
     name: str
@@ -38,10 +42,36 @@ class Measurement:
     cpu: Statistics
     faster_wall: Ratio = _SAME
     faster_cpu: Ratio = _SAME
+    device: Statistics | None = None
+    faster_device: Ratio | None = None
+
+    def time(self, clock: Clock) -> Statistics:
+        """Statistics by ``clock``.
+
+        Raises:
+            UsageError: the engine has no such clock.
+        """
+        return self._by(clock, {"wall": self.wall, "cpu": self.cpu, "device": self.device})
 
     def faster(self, clock: Clock = "cpu") -> Ratio:
-        """The ratio by ``clock``: ``cpu`` for gates (at one thread), ``wall`` for what a user waits."""
-        return self.faster_cpu if clock == "cpu" else self.faster_wall
+        """The ratio by ``clock``: ``cpu`` for gates (at one thread), ``wall`` for what a user waits.
+
+        Raises:
+            UsageError: the engine has no such clock.
+        """
+        ratios: dict[Clock, Ratio | None] = {
+            "wall": self.faster_wall,
+            "cpu": self.faster_cpu,
+            "device": self.faster_device,
+        }
+        return self._by(clock, ratios)
+
+    def _by(self, clock: Clock, found: Mapping[Clock, T | None]) -> T:
+        value = found[clock]
+        if value is None:
+            what = f"'{self.name}' was not timed by a {clock}'s clock"
+            raise UsageError(what, advice="engines that run on a GPU alone have one")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +93,12 @@ class Comparison:
     def __getitem__(self, name: str) -> Measurement:
         return {engine.name: engine for engine in self.engines}[name]
 
+    @property
+    def clocks(self) -> tuple[Clock, ...]:
+        """The clocks that every engine was timed by."""
+        timed = all(engine.device is not None for engine in self.engines)
+        return tuple(clock for clock in CLOCKS if clock != "device" or timed)
+
     def slower(self, clock: Clock = "cpu") -> tuple[str, ...]:
         """Names of the engines whose median ratio says that they are slower than the first."""
         return tuple(engine.name for engine in self.engines[1:] if engine.faster(clock).median < 1)
@@ -77,8 +113,11 @@ class Comparison:
         return (f"wall time varies by more than {_STEADY:.1%} ({', '.join(shaky)}): trust the ratios",)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, rounded to six significant digits; times in milliseconds."""
+        """Plain data, rounded to six significant digits; times in milliseconds, of the clocks there were."""
         plain: dict[str, Any] = _rounded(asdict(self))
+        for engine in plain["engines"]:
+            for name in [name for name, value in engine.items() if value is None]:
+                del engine[name]
         return plain
 
     def to_json(self) -> str:
@@ -88,8 +127,10 @@ class Comparison:
 
     def markdown(self) -> str:
         """A Markdown table."""
-        rows = [[cell.replace("|", "\\|") for cell in _cells(engine)] for engine in self.engines]
-        rows = [list(_COLUMNS), ["---", *["---:"] * (len(_COLUMNS) - 1)], *rows]
+        cells = (_cells(engine, self.clocks) for engine in self.engines)
+        rows = [[cell.replace("|", "\\|") for cell in row.values()] for row in cells]
+        columns = list(_cells(self.engines[0], self.clocks))
+        rows = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
         return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
     def table(self) -> Table:
@@ -98,10 +139,10 @@ class Comparison:
         from rich.text import Text
 
         table = Table(caption=self._caption(), caption_justify="left")
-        for column in _COLUMNS:
+        for column in _cells(self.engines[0], self.clocks):
             table.add_column(column, justify="left" if column == "engine" else "right")
         for engine in self.engines:
-            table.add_row(*(Text(cell) for cell in _cells(engine)))
+            table.add_row(*(Text(cell) for cell in _cells(engine, self.clocks).values()))
         return table
 
     def _caption(self) -> str:
@@ -110,19 +151,16 @@ class Comparison:
         return "\n".join((first, *self.notes()))
 
 
-def _cells(engine: Measurement) -> tuple[str, ...]:
-    return (
-        engine.name,
-        _times(engine.faster_cpu),
-        _times(engine.faster_wall),
-        f"{engine.cpu.median:.3f}",
-        f"{engine.wall.median:.3f}",
-        f"{engine.wall.p90:.3f}",
-        f"{engine.wall.p99:.3f}",
-        f"{engine.throughput:.1f}",
-        f"{engine.cpu.cov:.1%}",
-        f"{engine.wall.cov:.1%}",
-    )
+def _cells(engine: Measurement, clocks: tuple[Clock, ...]) -> dict[str, str]:
+    return {
+        "engine": engine.name,
+        **{f"faster ({CLOCKS[clock]})": _times(engine.faster(clock)) for clock in clocks},
+        **{f"{CLOCKS[clock]} ms": f"{engine.time(clock).median:.3f}" for clock in clocks},
+        "p90 ms": f"{engine.wall.p90:.3f}",
+        "p99 ms": f"{engine.wall.p99:.3f}",
+        "qps": f"{engine.throughput:.1f}",
+        **{f"CoV {CLOCKS[clock]}": f"{engine.time(clock).cov:.1%}" for clock in clocks},
+    }
 
 
 def _times(ratio: Ratio) -> str:

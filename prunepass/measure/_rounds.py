@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter, process_time
 from typing import TypeAlias, TypedDict
 
@@ -13,6 +13,8 @@ from ..ir import UsageError
 
 Clock: TypeAlias = Callable[[], float]
 Infer: TypeAlias = Callable[[], object]
+# Seconds of so many inferences by the clock of a device.
+Device: TypeAlias = Callable[[int], Sequence[float]]
 
 # A turn is long against the cost of a cold cache after the other engine, short against drift.
 _TURN = 0.02
@@ -56,19 +58,23 @@ class Sample:
     Attributes:
         wall: wall time of each inference.
         cpu: CPU time of the process during each inference, all threads.
-        wall_rounds, cpu_rounds: mean time of an inference in each round.
+        device: time of each inference by the clock of the device, empty where there is none.
+        wall_rounds, cpu_rounds, device_rounds: mean time of an inference in each round.
     """
 
     wall: list[float]
     cpu: list[float]
     wall_rounds: list[float]
     cpu_rounds: list[float]
+    device: list[float] = field(default_factory=list)
+    device_rounds: list[float] = field(default_factory=list)
 
 
 def rounds(
     infer: Sequence[Infer],
     timing: Timing,
     *,
+    devices: Sequence[Device | None] = (),
     tick: Callable[[float], None] | None = None,
     wall: Clock = perf_counter,
     cpu: Clock = process_time,
@@ -80,6 +86,7 @@ def rounds(
     ``timing.duration`` seconds on average.
 
     Args:
+        devices: one for each of ``infer`` whose device has a clock; its inferences are run once more by it.
         tick: is told after each round how much is done, 0 to 1.
         wall, cpu: the clocks, in seconds.
     """
@@ -92,6 +99,9 @@ def rounds(
             for step in range(len(infer)):
                 index = (done + step) % len(infer)
                 _turn(infer[index], turns[index], samples[index], (wall, cpu))
+                device = devices[index] if devices else None
+                if device is not None:
+                    _device_turn(device, turns[index], samples[index])
             done += 1
             if tick is not None:
                 spent = (wall() - start) / wanted if wanted else 1.0
@@ -121,6 +131,12 @@ def _turn(infer: Infer, count: int, sample: Sample, clocks: tuple[Clock, Clock])
         sample.cpu.append(cpu_end - cpu_start)
     sample.wall_rounds.append(sum(sample.wall[-count:]) / count)
     sample.cpu_rounds.append(sum(sample.cpu[-count:]) / count)
+
+
+def _device_turn(device: Device, count: int, sample: Sample) -> None:
+    times = device(count)
+    sample.device.extend(times)
+    sample.device_rounds.append(sum(times) / len(times))
 
 
 @contextmanager

@@ -1,8 +1,7 @@
-"""Options in text: ``select{budget=macs:0.5, align=16}`` to and from dataclass fields."""
+"""Options in text, as :mod:`..ir._steps` parses it, to and from dataclass fields."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
@@ -10,32 +9,7 @@ from typing import Any, TypeVar
 from ..ir import UsageError
 
 T = TypeVar("T")
-_STEP = re.compile(r"\s*([\w.-]+)\s*(?:\{([^{}]*)\})?\s*")
-_OPTION = re.compile(r"""\s*([\w.-]+)\s*=\s*("[^"]*"|[^,]*?)\s*(?:,|$)""")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-
-def parse_steps(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """``(name, options)`` of each step of ``a | b{x=1, y="u, v"}``.
-
-    Raises:
-        UsageError: the text is malformed.
-    """
-    for step in text.split("|"):
-        match = _STEP.fullmatch(step)
-        if match is None:
-            raise UsageError(f"'{step.strip()}' is no pass", advice="write name or name{option=value, ...}")
-        yield match[1], dict(_pairs(match[2] or "", match[1]))
-
-
-def _pairs(text: str, owner: str) -> Iterator[tuple[str, str]]:
-    at = 0
-    while at < len(text.rstrip()):
-        match = _OPTION.match(text, at)
-        if match is None:
-            raise UsageError(f"'{text[at:].strip()}' is no option of '{owner}'", advice="write option=value")
-        yield match[1], match[2].strip('"')
-        at = match.end()
 
 
 def build(kind: type[T], options: Mapping[str, str]) -> T:

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Any
 
 from ..ir import Graph, PrunepassError, verify_graph
-from ._options import build, parse_steps, to_text
+from ..ir._steps import parse_steps
+from ._options import build, to_text
 from ._state import Observer, Pass, State
 from ._tables import passes
 

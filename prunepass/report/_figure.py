@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ir import BackendError, UsageError
+from ..measure import CLOCKS
 from ._page import Page
 from ._pareto import front, spans_decades
 from ._words import three, times
@@ -127,15 +128,15 @@ def _latency(ax: Axes, page: Page) -> None:
     timing = page.timing
     assert timing is not None
     labels: list[str] = []
-    for clock in ("cpu", "wall"):
+    for clock in timing.clocks:
         for at, one in enumerate(timing.engines):
-            stats, ratio = getattr(one, clock), one.faster_cpu if clock == "cpu" else one.faster_wall
+            stats, ratio = one.time(clock), one.faster(clock)
             y = len(labels)
             ax.barh(y, stats.median, height=0.7, color=_KEPT if at else _OLD)
             ax.plot((stats.p10, stats.p90), (y, y), color=_INK, linewidth=1.6, marker="|", markersize=7)
             text = f"  {three(stats.median)} ms" + (f" ({times(ratio)})" if at else "")
             ax.text(max(stats.p90, stats.median), y, text, va="center", fontsize=8)
-            labels.append(_plain(f"{_short(one.name)}, {'CPU' if clock == 'cpu' else clock}"))
+            labels.append(_plain(f"{_short(one.name)}, {CLOCKS[clock]}"))
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
     ax.margins(x=0.2)

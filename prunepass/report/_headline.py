@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..measure import Comparison, Ratio
+from ..measure import CLOCKS, Comparison, Ratio
 from ._markup import Markup, joined, tag
 from ._page import Page, Quality, Trial
 from ._pareto import front
@@ -46,12 +46,11 @@ def _change(page: Page, kind: str, unit: str) -> str:
 
 def _latency(timing: Comparison) -> Iterator[Markup]:
     first, last = timing.engines[0], timing.engines[1]
-    for label, old, new, ratio in (
-        ("latency, CPU time", first.cpu, last.cpu, last.faster_cpu),
-        ("latency, wall time", first.wall, last.wall, last.faster_wall),
-    ):
+    for clock in timing.clocks:
+        old, new, ratio = first.time(clock), last.time(clock), last.faster(clock)
         medians = f"{three(old.median)} → {three(new.median)} ms, medians"
-        yield _card(label, _pace(ratio), medians, f"{interval(ratio)}, p10 to p90", mood=_mood(ratio))
+        spread = f"{interval(ratio)}, p10 to p90"
+        yield _card(f"latency, {CLOCKS[clock]} time", _pace(ratio), medians, spread, mood=_mood(ratio))
 
 
 def _best(trial: Trial, quality: Quality) -> Markup:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..measure import Comparison, Measurement, Statistics
+from ..measure import CLOCKS, Comparison, Measurement, Statistics
 from ._headline import figures
 from ._markup import Markup, joined, tag
 from ._page import Page
 from ._words import MINUS, interval, three, ticks, times
-
-_CLOCKS = (("cpu", "CPU time"), ("wall", "wall time"))
 
 
 def latency(page: Page) -> Markup:
@@ -29,8 +27,8 @@ def latency(page: Page) -> Markup:
 def _chart(timing: Comparison) -> Markup:
     """A track for each engine and clock; all share one axis that starts at zero."""
     rows = [
-        (one, word, getattr(one, clock), at)
-        for clock, word in _CLOCKS
+        (one, f"{CLOCKS[clock]} time", one.time(clock), at)
+        for clock in timing.clocks
         for at, one in enumerate(timing.engines)
     ]
     most = max(stats.p90 for _, _, stats, _ in rows) * 1.02 or 1.0
@@ -68,12 +66,15 @@ def _table(timing: Comparison) -> Markup:
 
 
 def _rows(timing: Comparison) -> Iterator[tuple[str, ...]]:
-    for clock, word in _CLOCKS:
+    for clock in timing.clocks:
         for at, one in enumerate(timing.engines):
-            stats: Statistics = getattr(one, clock)
-            ratio = one.faster_cpu if clock == "cpu" else one.faster_wall
+            stats, ratio = one.time(clock), one.faster(clock)
             shown = (f"{value:.3f}" for value in (stats.median, stats.p10, stats.p90, stats.p99))
-            yield (f"{one.name}, {word}", *shown, *((times(ratio), interval(ratio)) if at else ("", "")))
+            yield (
+                f"{one.name}, {CLOCKS[clock]} time",
+                *shown,
+                *((times(ratio), interval(ratio)) if at else ("", "")),
+            )
 
 
 def _rounds(found: Any) -> Markup:

@@ -10,10 +10,10 @@ from itertools import product
 import msgspec
 
 from ..ir import UsageError
+from ..ir._steps import parse_steps
 from ..passes import Policy, scores
 from ..passes._auto import AUTO
 from ..passes._cost import KINDS
-from ..passes._options import parse_steps
 
 _PLAIN = re.compile(r"[\w.]+")
 

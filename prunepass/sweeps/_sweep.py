@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
-from ..backends import get
+from ..backends import ready
 from ..hosts import open_model
-from ..ir import BackendError, UsageError
+from ..ir import UsageError
 from ..passes import Cost, graph_cost
 from . import _journal as journal
 from ._clock import accuracy_of, command
@@ -112,11 +112,11 @@ def sweep(
     if unknown:
         what = f"sweep has no option {', '.join(sorted(unknown))}"
         raise UsageError(what, advice="help(prunepass.sweep) lists them")
-    path, backend = _onnx(model), options.get("backend", "onnxruntime")
+    path, builder = _onnx(model), ready(options.get("backend", "onnxruntime"))
     wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
     setup = Setup(
-        backend=backend,
-        version=_version(backend),
+        backend=builder.name,
+        version=builder.version(),
         threads=options.get("threads", 1),
         duration=options.get("duration", 3.0),
         keep=tuple(options.get("keep", ())),
@@ -151,14 +151,6 @@ def _onnx(model: str | os.PathLike[str]) -> Path:
             "a sweep measures on engines, which read ONNX files", where=str(model), advice=advice
         )
     return path
-
-
-def _version(backend: str) -> str:
-    found = get(backend)
-    reason = found.unavailable()
-    if reason is not None:
-        raise BackendError(f"backend '{backend}' is not available: {reason}")
-    return found.version()
 
 
 def _crew(workers: int, ray: str | None) -> Crew:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from prunepass import backends
-from prunepass.backends import _table
+from prunepass.backends import Clock, _table
+from prunepass.backends._preset import Preset
 from prunepass.ir import BackendError, UsageError
 
 
@@ -75,6 +76,9 @@ class Added:
     def version(self) -> str:
         return "1"
 
+    def clock(self, options: Any = None) -> Clock:
+        return "wall"
+
     def build(self, model: object, *, options: Any = None) -> Any:
         raise BackendError("no such hardware")
 
@@ -107,3 +111,57 @@ def test_an_entry_point_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPat
     add_entry(monkeypatch, broken)
     with pytest.raises(BackendError, match=r"libfast\.so"):
         backends.get("added")
+
+
+def test_a_backend_is_named_with_its_options_and_builds_with_them() -> None:
+    found = backends.get("openvino{ precision=bf16 }")
+    assert found.name == "openvino{precision=bf16}" and found.reads == backends.get("openvino").reads
+    assert backends.get(found.name) == found
+    built: list[Any] = []
+
+    class Noting(Added):
+        def build(self, model: object, *, options: Any = None) -> Any:
+            built.append(options)
+
+    Preset(Noting(), {"level": "2"}).build("model", options={"threads": 3})
+    assert built == [{"level": "2", "threads": 3}]
+
+
+def test_an_option_with_commas_keeps_its_quotes_in_the_name() -> None:
+    name = 'tensorrt{shapes="x=1x3,y=2x3"}'
+    assert backends.get(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("onnxruntime{provider=gpu}", "provider"),
+        ("onnxruntime{speed=9}", "speed"),
+        ("onnxruntime{threads=2}", "threads="),
+        ("onnxruntime{provider}", "provider"),
+        ("onnxruntime{a=1} | torch{mode=compile}", "no backend"),
+        ("onnxrt{provider=cpu}", "onnxrt"),
+    ],
+)
+def test_options_that_a_backend_does_not_have_are_refused_with_its_name(name: str, what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        backends.get(name)
+    assert what in f"{caught.value} {caught.value.advice}"
+
+
+@pytest.mark.parametrize(
+    ("name", "threads", "clock"),
+    [
+        ("onnxruntime", 1, "cpu"),
+        ("onnxruntime", 2, "wall"),
+        ("onnxruntime{provider=cuda}", 1, "wall"),
+        ("openvino", 1, "cpu"),
+        ("openvino", 4, "wall"),
+        ("torch{mode=compile}", 1, "cpu"),
+        ("torch{device=cuda, mode=cudagraph}", 1, "wall"),
+        ("tensorrt", 1, "device"),
+        ("tensorrt-rtx{compute_capability=sm89}", 1, "device"),
+    ],
+)
+def test_what_runs_on_a_gpu_is_never_timed_by_the_processor(name: str, threads: int, clock: Clock) -> None:
+    assert backends.get(name).clock({"threads": threads}) == clock

@@ -16,8 +16,8 @@ from prunepass.backends._tensorrt_cuda import Device
 from prunepass.backends._tensorrt_live import Live
 from prunepass.backends._tensorrt_log import Log
 from prunepass.ir import BackendError, UsageError
-from prunepass.measure import statistics
-from tests.backends.gpu import FakeCuda, FakeEngine, fake_trt
+from prunepass.measure import compare, statistics
+from tests.backends.gpu import INFERENCE_MS, FakeCuda, FakeEngine, fake_trt
 
 X = np.ones((2, 3), np.float32)
 INSPECTED = '{"Layers": [{"Name": "double", "LayerType": "kgen", "Metadata": "[ONNX Layer: mul]"}]}'
@@ -91,6 +91,15 @@ def test_times_are_told_in_the_terms_of_trtexec_and_make_statistics(monkeypatch:
         for call in (engine.device_times, engine.profile):
             with pytest.raises(UsageError, match="at least 1"):
                 call(runs=0)
+
+
+def test_engines_are_compared_by_the_gpu_s_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda()
+    with engine_on(monkeypatch, cuda, FakeEngine(cuda)) as engine:
+        found = compare([engine, engine], warmup=0, duration=0, iterations=2)
+    assert found.clocks[0] == engine.backend.clock() == "device"
+    assert found.engines[1].time("device").median == pytest.approx(INFERENCE_MS)
+    assert found.engines[1].faster("device").median == pytest.approx(1)
 
 
 def test_a_profile_has_each_layer_once_with_its_kind_and_median(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from bench.compare import _candidates, engines
+from bench.compare._kept import Kept
 from bench.compare._nets import bench_network, size_of
+from bench.compare._profile import work_and_rest
 from tests.cli import nets
 
 
@@ -48,13 +50,43 @@ def test_a_row_has_no_figure_for_what_failed_and_says_why(
         nets.save(_candidates.file_of(tmp_path, label, 1), nets.classifier())
     found: dict[str, dict[str, Any]] = {"ours": {"macs": 0.5}, "TP": {"failed": "more than 240 s"}}
     files = {"ours": "ours", "TP": "TP"}
-    row = engines._timed("net", str(tmp_path), engines._PLAIN[0], "macs=0.5", found, files)
+    row = engines._Network("net", tmp_path, quick=True).timed(engines._PLAIN[0], "macs=0.5", files, found)
     assert row["TP"] is None and row["notes"] == "TP: more than 240 s"
     assert row["realised"] == pytest.approx(row["ours"] * 0.5, rel=0.01)
+    assert row["work"] > 0 and 0 <= row["rest of"] < 1
 
 
-def test_a_network_that_cannot_be_written_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_cannot_be_written_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "isolated", lambda work, **arguments: {"failed": "no such network"})
-    (row,) = engines._network_rows("nothing", quick=True)
+    (row,) = engines._Network("nothing", tmp_path, quick=True).rows()
     assert row["network"] == "nothing" and "no such network" in row["notes"]
     assert row["ours"] is None
+
+
+def test_time_in_layers_of_counted_work_is_told_from_the_rest(tmp_path: Path) -> None:
+    nets.save(tmp_path / "net.onnx", nets.classifier())
+    found = work_and_rest(str(tmp_path / "net.onnx"))
+    assert set(found) == {"work", "rest"} and found["work"] > 0
+
+
+def test_a_comparison_that_was_stopped_makes_only_what_is_missing(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def make(name: str) -> dict[str, Any]:
+        made.append(name)
+        return {"name": name}
+
+    for _ in range(2):
+        kept = Kept(tmp_path / "work")
+        assert kept("a", lambda: make("a")) == {"name": "a"}
+    assert made == ["a"]
+    with pytest.raises(ZeroDivisionError):
+        kept("b", lambda: {"share": 1 / 0})
+    assert kept("b", lambda: make("b")) == {"name": "b"}
+
+
+def test_results_of_another_setting_are_not_mixed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Kept(tmp_path)
+    monkeypatch.setattr("bench.compare._kept.setting", lambda: {"vector": "another"})
+    with pytest.raises(SystemExit, match="another setting"):
+        Kept(tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import prunepass as pp
-from prunepass.backends import Feeds, Layer, LayerTime, Memory, TensorSpec, onnx_source
+from prunepass.backends import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec, onnx_source
 from prunepass.ir import Graph
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
 from tests.face.staircase import staircase
@@ -31,6 +31,9 @@ class ClockworkBackend:
 
     def version(self) -> str:
         return "1.0"
+
+    def clock(self, options: Any = None) -> Clock:
+        return "cpu" if (options or {}).get("threads", 1) == 1 else "wall"
 
     def build(self, model: object, *, options: Any = None) -> ClockworkEngine:
         import onnx

@@ -9,7 +9,8 @@ import onnx
 import pytest
 
 import prunepass as pp
-from prunepass._clock import EngineClock, Setting, fraction, is_slower
+from prunepass._clock import EngineClock, Setting, fraction, is_slower, setting_of
+from prunepass.backends import get
 from prunepass.ir import Graph
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
 from tests.cli import nets
@@ -179,8 +180,8 @@ def test_slower_means_slower_than_the_scatter_explains(median: float, spread: fl
 def test_cpu_time_is_for_one_thread_on_the_processor() -> None:
     backend = ClockworkBackend()
     assert Setting(backend, 1).clock == "cpu" and Setting(backend, 2).clock == "wall"
-    backend.clock = "wall"  # type: ignore[attr-defined]
-    assert Setting(backend, 1).clock == "wall"
+    assert setting_of("onnxruntime{provider=cuda}").clock == "wall"
+    assert Setting(get("tensorrt"), 1).clock == "device"
 
 
 def test_a_ratio_that_scatters_is_measured_again_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:

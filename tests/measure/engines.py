@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prunepass.backends import Feeds, Layer, LayerTime, Memory, TensorSpec
+from prunepass.backends import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 
 
 class IdleBackend:
@@ -25,6 +25,9 @@ class IdleBackend:
 
     def version(self) -> str:
         return "1.2"
+
+    def clock(self, options: Any = None) -> Clock:
+        return "cpu" if (options or {}).get("threads", 1) == 1 else "wall"
 
     def build(self, model: object, *, options: Any = None) -> IdleEngine:
         self.options.append(options)

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from prunepass.ir import UsageError
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
 
 STEADY = statistics([0.001] * 5)
@@ -29,6 +30,24 @@ def test_json_holds_nothing_of_the_machine_or_the_hour() -> None:
     data = json.loads(comparison().to_json())
     assert sorted(data) == ["backend", "engines", "rounds", "threads", "version"]
     assert sorted(data["engines"][0]) == ["cpu", "faster_cpu", "faster_wall", "name", "throughput", "wall"]
+
+
+def test_a_clock_of_a_device_is_told_where_every_engine_has_one() -> None:
+    found = comparison()
+    assert found.clocks == ("cpu", "wall")
+    with pytest.raises(UsageError, match="'dense' was not timed by a device's clock"):
+        found.engines[0].faster("device")
+    half, first = statistics([0.0005] * 5), Ratio(1, 1, 1)
+    engines = (
+        replace(found.engines[0], device=STEADY, faster_device=first),
+        replace(found.engines[1], device=half, faster_device=Ratio(2, 2, 2)),
+    )
+    timed = replace(found, engines=engines)
+    assert timed.clocks == ("device", "cpu", "wall") and timed.slower("device") == ()
+    assert timed.engines[1].time("device").median == 0.5
+    assert "| faster (GPU) |" in timed.markdown() and "2.00x (2.00-2.00)" in timed.markdown()
+    assert json.loads(timed.to_json())["engines"][1]["faster_device"]["median"] == 2
+    assert replace(timed, engines=(engines[0], found.engines[1])).clocks == ("cpu", "wall")
 
 
 def test_json_numbers_have_six_significant_digits() -> None:

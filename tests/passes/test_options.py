@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from prunepass.ir import UsageError
-from prunepass.passes._options import build, parse_steps, to_text
+from prunepass.ir._steps import parse_steps
+from prunepass.passes._options import build, to_text
 
 
 @dataclass(frozen=True)
