@@ -92,7 +92,7 @@ class EngineClock:
             warmup=_WARMUP,
         )
         # Engines know their backend without the options that it was named with.
-        return replace(found, backend=self.setting.backend.name)
+        return replace(found, backend=self.setting.backend.name, clock=self.setting.clock)
 
     def _build(self, model: Any) -> Engine:
         self._made += 1

@@ -1,4 +1,4 @@
-"""What the grain of widths is worth on ONNX Runtime: the same budget, channel counts in multiples of 1, 4, 8, 16."""
+"""What the grain of widths is worth on an engine: the same budget, channel counts in multiples of 1, 4, 8, 16."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import prunepass as pp
 from prunepass.hosts.onnx import load, save
-from prunepass.measure import compare
+from prunepass.measure import Comparison, compare
 
 from ._onnx import network_onnx
 from ._table import Options, Row, Table
@@ -16,6 +16,8 @@ from ._table import Options, Row, Table
 _NETS = ("mobilenet_v2", "efficientnet_b0", "resnet50")
 _GRAINS = (1, 4, 8, 16)
 _MODES = ("uniform", "global")
+_DURATION = 5.0
+_ENGINES = ("onnxruntime", "openvino")
 
 
 def run(options: Options) -> Table:
@@ -25,7 +27,7 @@ def run(options: Options) -> Table:
     with TemporaryDirectory(prefix="prunepass-") as folder:
         rows = [row for net in nets if options.wants(net) for row in _rows(net, grains, Path(folder))]
     return Table(
-        "Half of the multiply-accumulates on ONNX Runtime, by grain of the channel counts",
+        "Half of the multiply-accumulates on ONNX Runtime and OpenVINO, by grain of the channel counts",
         tuple(rows),
         (
             "faster: time of the original over time of the cut network, median of interleaved rounds, with the "
@@ -46,12 +48,18 @@ def _rows(net: str, grains: tuple[int, ...], folder: Path) -> Iterator[Row]:
         save(result.model, files[-1])
         kept.append(result.report.after.macs / result.report.before.macs)
     labels = ["original", *(f"{mode}, align={grain}" for mode, grain in chosen)]
-    timed = compare([load(file) for file in files], names=labels, duration=5)
-    for label, share, engine in zip(labels, kept, timed.engines, strict=True):
+    for engine in _ENGINES:
+        timed = compare([load(file) for file in files], engine, names=labels, duration=_DURATION)
+        yield from _figures(net, engine, kept, timed)
+
+
+def _figures(net: str, name: str, kept: list[float], timed: Comparison) -> Iterator[Row]:
+    for share, engine in zip(kept, timed.engines, strict=True):
         cpu, wall = engine.faster("cpu"), engine.faster("wall")
         yield {
             "network": net,
-            "widths": label,
+            "engine": name,
+            "widths": engine.name,
             "MACs": round(share, 3),
             "faster (CPU time)": round(cpu.median, 3),
             "p10-p90": f"{cpu.p10:.2f}-{cpu.p90:.2f}",

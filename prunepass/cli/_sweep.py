@@ -12,6 +12,7 @@ import click
 from ._face import Face, spoken, table
 
 if TYPE_CHECKING:
+    from ..backends import Clock
     from ..sweeps import Row, Sweep
 
 _FAILED, _INTERRUPTED = 1, 130
@@ -122,31 +123,32 @@ def _write(report: str, found: Sweep) -> None:
 
 
 def _show(face: Face, found: Sweep) -> None:
+    from ..measure import CLOCKS
     from ..report import front
     from ..sweeps import page_of_sweep
 
     page = page_of_sweep(found)
     assert page.quality is not None
+    clocks: tuple[Clock, ...] = tuple(dict.fromkeys((page.clock, "wall")))
     best = {trial.name for trial in front(page.trials, page.quality)}
     columns = (
         "candidate",
         ">MACs kept",
-        ">faster (CPU)",
-        ">faster (wall)",
+        *(f">faster ({CLOCKS[clock]})" for clock in clocks),
         f">{page.quality.name}",
         ">proof",
         "",
     )
-    rows = (_cells(row, row.candidate.name in best, rising=page.quality.rising) for row in found.rows)
+    rows = (_cells(row, clocks, row.candidate.name in best, rising=page.quality.rising) for row in found.rows)
     face.show(table(f"{found.model}: {len(found.done)} of {len(found.rows)} candidates", columns, rows))
     face.show(f"* no other candidate is both faster and better. {page.quality.meaning}")
 
 
-def _cells(row: Row, best: bool, *, rising: bool) -> tuple[str, ...]:
+def _cells(row: Row, clocks: tuple[Clock, ...], best: bool, *, rising: bool) -> tuple[str, ...]:
     if row.failed:
-        return (row.candidate.name, "-", "-", "-", "-", "-", row.reason)
+        return (row.candidate.name, "-", *("-" for _ in clocks), "-", "-", row.reason)
     quality = row.accuracy if rising else row.change
-    ratios = [row.timing.engines[1].faster(clock) for clock in ("cpu", "wall")] if row.timing else []
+    ratios = [row.timing.engines[1].faster(clock) for clock in clocks] if row.timing else []
     return (
         row.candidate.name,
         f"{row.kept['macs']:.3f}",

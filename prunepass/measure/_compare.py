@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..backends import Backend, DeviceTimed, Engine, Feeds, check_feeds, get, random_feeds
+from ..backends import Backend, Clock, DeviceTimed, Engine, Feeds, check_feeds, get, random_feeds
 from ..ir import UsageError
 from ._progress import Progress
 from ._result import Comparison, Measurement
@@ -64,7 +64,17 @@ def compare(
             threads=chosen.threads,
             rounds=len(first.wall_rounds),
             engines=tuple(_measurement(*pair, first) for pair in zip(labels, samples, strict=True)),
+            clock=_deciding(backends, samples, chosen.threads),
         )
+
+
+def _deciding(backends: Sequence[Backend], samples: Sequence[Sample], threads: int) -> Clock:
+    """The clock that all engines share, as far as their backends tell; of engines that differ, what a user waits."""
+    clocks = {backend.clock({"threads": threads}) for backend in backends}
+    clock = clocks.pop()
+    if clocks or (clock == "device" and not all(sample.device for sample in samples)):
+        return "wall"
+    return clock
 
 
 def throughput(

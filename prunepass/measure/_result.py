@@ -82,6 +82,7 @@ class Comparison:
         backend, version: of the engines, with commas where they differ.
         threads: of one inference.
         rounds: interleaved rounds that the ratios are taken over.
+        clock: the one that decides, see :meth:`prunepass.backends.Backend.clock`.
     """
 
     backend: str
@@ -89,6 +90,7 @@ class Comparison:
     threads: int
     rounds: int
     engines: tuple[Measurement, ...]
+    clock: Clock = "cpu"
 
     def __getitem__(self, name: str) -> Measurement:
         return {engine.name: engine for engine in self.engines}[name]
@@ -99,9 +101,10 @@ class Comparison:
         timed = all(engine.device is not None for engine in self.engines)
         return tuple(clock for clock in CLOCKS if clock != "device" or timed)
 
-    def slower(self, clock: Clock = "cpu") -> tuple[str, ...]:
+    def slower(self, clock: Clock | None = None) -> tuple[str, ...]:
         """Names of the engines whose median ratio says that they are slower than the first."""
-        return tuple(engine.name for engine in self.engines[1:] if engine.faster(clock).median < 1)
+        by = clock or self.clock
+        return tuple(engine.name for engine in self.engines[1:] if engine.faster(by).median < 1)
 
     def notes(self) -> tuple[str, ...]:
         """What a reader should know before trusting the figures."""

@@ -167,7 +167,7 @@ def _trials(ax: Axes, page: Page) -> None:
     ax.margins(x=0.15, y=0.15)
     if not quality.rising:
         ax.invert_yaxis()
-    ax.set_xlabel("times as fast as the original (CPU time; median, p10 to p90)")
+    ax.set_xlabel(f"times as fast as the original ({CLOCKS[page.clock]} time; median, p10 to p90)")
     ax.set_ylabel(_plain(quality.name) + ("" if quality.rising else " (less is better)"))
     ax.set_title("Candidates; joined: those that no other one beats")
 

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from .._analyze import Analysis
     from .._prune import HostCheck
     from .._report import GroupRow, Report
+    from ..backends import Clock
     from ..measure import Comparison, Ratio
     from ..passes import Cost, Proof
     from ._engine import EngineView
+
+# Groups that could not be repaired, by name; a large network without statistics has hundreds.
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Trial:
     Attributes:
         name: what tells it from the others, such as ``macs=0.6 dfpc align 8``.
         kept: fraction of the multiply-accumulates that stayed; None where it failed.
-        faster: CPU time of the original over that of the candidate; None where it was not measured.
+        faster: time of the original over that of the candidate, by the page's clock; None where it was not measured.
         quality: on the page's quality axis; None where there is none.
         worst: worst relative error of its proof.
         reason: why it failed, empty where it did not.
@@ -69,6 +73,7 @@ class Page:
         accuracy: (before, after) by the name of a measure.
         engines: what the engine made of the original and of the pruned model.
         trials, quality: candidates that were tried, and what they are compared by.
+        clock: that the trials were timed by.
     """
 
     title: str
@@ -84,6 +89,7 @@ class Page:
     engines: tuple[EngineView, ...] = ()
     trials: tuple[Trial, ...] = ()
     quality: Quality | None = None
+    clock: Clock = "cpu"
 
 
 def page_of(
@@ -129,5 +135,10 @@ def _notes(report: Report) -> tuple[str, ...]:
     notes = [f"Channels were chosen by the score “{report.score}”{tried}."] if report.score else []
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
-    notes += [f"Not repaired: {name}: {why}." for name, why in sorted(report.unrepaired.items())]
+    left = [f"Not repaired: {name}: {why}." for name, why in sorted(report.unrepaired.items())]
+    notes += left[:_SHOWN]
+    if len(left) > _SHOWN:
+        notes.append(
+            f"Not repaired: {len(left) - _SHOWN} more; the report in JSON names each with its reason."
+        )
     return tuple(notes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor, log10
 
-from ..measure import Ratio
+from ..backends import Clock
+from ..measure import CLOCKS, Ratio
 from ._markup import Markup, joined, tag
 from ._page import Quality, Trial
 from ._pareto import spans_decades
@@ -41,7 +42,7 @@ class Scale:
         return [10.0**power for power in range(first, last + 1, 1 + (last - first) // 6)]
 
 
-def plot(tried: Sequence[Trial], best: Sequence[Trial], quality: Quality) -> Markup:
+def plot(tried: Sequence[Trial], best: Sequence[Trial], quality: Quality, clock: Clock = "cpu") -> Markup:
     """Right is faster, up is better: where less is better the axis is upside down."""
     shown = [(at, t, t.faster, t.quality) for at, t in enumerate(tried) if t.faster and t.quality is not None]
     if not shown:
@@ -77,7 +78,7 @@ def plot(tried: Sequence[Trial], best: Sequence[Trial], quality: Quality) -> Mar
         ),
         tag(
             "p",
-            "times as fast as the original (CPU time, median; bars p10 to p90) \u2192",
+            f"times as fast as the original ({CLOCKS[clock]} time, median; bars p10 to p90) \u2192",
             class_="faint right",
         ),
     )

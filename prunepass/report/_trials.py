@@ -21,7 +21,10 @@ def trials(page: Page) -> Markup:
     best: tuple[Trial, ...] = ()
     if page.quality is not None:
         best = front(page.trials, page.quality)
-        inside += [tag("p", page.quality.meaning, class_="lead"), plot(page.trials, best, page.quality)]
+        inside += [
+            tag("p", page.quality.meaning, class_="lead"),
+            plot(page.trials, best, page.quality, page.clock),
+        ]
     inside.append(_table(page, best))
     return tag("section", inside, id_="trials")
 

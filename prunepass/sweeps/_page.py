@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..backends import Clock
 from ..report import Page, Quality, Trial
 from ._row import MODEL, PLAN, Row
 from ._sweep import Sweep
@@ -33,7 +34,13 @@ def page_of_sweep(found: Sweep, *, beside: str = ".") -> Page:
         trials=tuple(_trial(row, quality, beside) for row in found.rows),
         quality=quality,
         notes=_notes(found),
+        clock=clock_of(found),
     )
+
+
+def clock_of(found: Sweep) -> Clock:
+    """The clock that decided between the candidates; they were all measured alike."""
+    return next((row.timing.clock for row in found.rows if row.timing is not None), "cpu")
 
 
 def _trial(row: Row, quality: Quality, beside: str) -> Trial:
@@ -41,7 +48,7 @@ def _trial(row: Row, quality: Quality, beside: str) -> Trial:
     return Trial(
         name=row.candidate.name,
         kept=row.kept.get("macs"),
-        faster=row.timing.engines[1].faster("cpu") if row.timing is not None else None,
+        faster=row.timing.engines[1].faster(row.timing.clock) if row.timing is not None else None,
         quality=row.accuracy if quality.rising else row.change,
         worst=row.proof.worst if row.proof is not None else None,
         reason=row.reason,

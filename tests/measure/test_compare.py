@@ -21,6 +21,7 @@ def test_models_are_built_with_the_threads_and_closed_after() -> None:
     assert backend.options == [{"threads": 2}] * 2
     assert all(engine.closed for engine in backend.built)
     assert (found.backend, found.version, found.threads, found.rounds) == ("idle", "1.2", 2, 3)
+    assert found.clock == "wall" and compare(["a"], backend, **QUICK).clock == "cpu"
 
 
 def test_models_are_closed_when_a_later_one_fails() -> None:

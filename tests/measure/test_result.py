@@ -28,7 +28,7 @@ def test_json_has_sorted_keys_and_is_the_same_for_equal_values() -> None:
 
 def test_json_holds_nothing_of_the_machine_or_the_hour() -> None:
     data = json.loads(comparison().to_json())
-    assert sorted(data) == ["backend", "engines", "rounds", "threads", "version"]
+    assert sorted(data) == ["backend", "clock", "engines", "rounds", "threads", "version"]
     assert sorted(data["engines"][0]) == ["cpu", "faster_cpu", "faster_wall", "name", "throughput", "wall"]
 
 
@@ -64,6 +64,7 @@ def test_engines_are_found_by_name() -> None:
 
 def test_slower_is_judged_by_the_median_ratio_of_the_chosen_clock() -> None:
     found = comparison(cpu=1.5, wall=0.9)
+    assert replace(found, clock="wall").slower() == ("pruned",)
     assert found.slower() == found.slower("cpu") == ()
     assert found.slower("wall") == ("pruned",)
     assert comparison(cpu=0.99).slower() == ("pruned",)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from prunepass.measure import Ratio
-from prunepass.report import Page, to_html
+from prunepass.report import Page, _page, to_html
 from tests.report import pages
 from tests.report.pages import HOSTILE, Reader
 
@@ -147,3 +149,17 @@ def test_a_section_that_scrolls_can_be_reached_by_keyboard() -> None:
     text = to_html(pages.page())
     reachable = re.findall(r'class="wide" role="region" aria-label="[^"]+" tabindex="0"', text)
     assert text.count('class="wide"') == len(reachable) > 0
+
+
+def test_of_many_groups_that_could_not_be_repaired_a_few_are_named() -> None:
+    report = SimpleNamespace(
+        score="", changes={}, repaired=(), unrepaired={f"g{n}": "no mean" for n in range(9)}
+    )
+    notes = _page._notes(cast(Any, report))
+    assert notes[1:4] == tuple(f"Not repaired: g{n}: no mean." for n in range(3))
+    assert notes[4].startswith("Not repaired: 6 more")
+
+
+def test_candidates_are_told_by_the_clock_that_decided() -> None:
+    page = replace(pages.trials(), clock="device")
+    assert "GPU time, median" in Reader(to_html(page)).text
