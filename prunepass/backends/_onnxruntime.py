@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..ir import BackendError, UsageError
 from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
+from ._here import Here
 from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
 from ._options import read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
@@ -65,18 +66,14 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-class OnnxRuntime:
+class OnnxRuntime(Here):
     """Builds engines with ONNX Runtime."""
 
     name = "onnxruntime"
     reads = ("onnx",)
 
-    def unavailable(self) -> str | None:
-        try:
-            _runtime()
-        except BackendError as error:
-            return str(error)
-        return None
+    def ready(self) -> object:
+        return _runtime()
 
     def version(self) -> str:
         return str(_runtime().__version__)

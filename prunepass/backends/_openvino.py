@@ -20,6 +20,7 @@ from ..ir import BackendError, PrunepassError, UsageError
 from ._arrays import BFLOAT16, as_bits, from_bits, native
 from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
+from ._here import Here
 from ._openvino_read import layers_of, model_error, no_model, tensor_spec, times_of
 from ._options import read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
@@ -52,18 +53,14 @@ def _runtime() -> Any:
     return openvino
 
 
-class OpenVino:
+class OpenVino(Here):
     """Builds engines with OpenVINO's CPU plugin, from ONNX or from what its engines wrote."""
 
     name = "openvino"
     reads = ("onnx", "xml", "blob")
 
-    def unavailable(self) -> str | None:
-        try:
-            _runtime()
-        except BackendError as error:
-            return str(error)
-        return None
+    def ready(self) -> object:
+        return _runtime()
 
     def version(self) -> str:
         return str(_runtime().__version__).split("-", 1)[0]

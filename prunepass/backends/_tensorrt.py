@@ -21,6 +21,7 @@ from ..ir import BackendError, UsageError
 from ._closing import Closing
 from ._device_times import DeviceTimes
 from ._feeds import check_feeds, random_feeds
+from ._here import Here
 from ._options import read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
@@ -87,7 +88,7 @@ class Flavour:
     rtx: bool
 
 
-class TensorRt:
+class TensorRt(Here):
     """Builds engines with one of the packages."""
 
     reads: tuple[str, ...] = ("onnx",)
@@ -98,13 +99,6 @@ class TensorRt:
     @property
     def _install(self) -> str:
         return f"install it with: pip install 'prunepass[{self.flavour.extra}]'"
-
-    def unavailable(self) -> str | None:
-        try:
-            self._ready()
-        except BackendError as error:
-            return str(error)
-        return None
 
     def version(self) -> str:
         return str(self.package().__version__)
@@ -146,7 +140,7 @@ class TensorRt:
     def build(self, model: object, *, options: Mapping[str, object] | None = None) -> TensorRtEngine:
         """An engine from what :func:`onnx_source` takes; options as in :class:`Options`, :class:`RtxOptions`."""
         read = self._read(options)
-        trt = self._ready()
+        trt = self.ready()
         settings = Settings(
             ranges=read_shapes(read.shapes),
             workspace=read.workspace,
@@ -156,7 +150,7 @@ class TensorRt:
         )
         return TensorRtEngine(self, build(trt, onnx_source(model), settings))
 
-    def _ready(self) -> Any:
+    def ready(self) -> Any:
         trt = self.package()
         if not self.flavour.rtx:
             self.device()

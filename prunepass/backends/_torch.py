@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..ir import BackendError, UsageError
+from ..ir import UsageError
 from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
+from ._here import Here
 from ._options import read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._torch_modes import (
@@ -33,18 +34,14 @@ from ._torch_tensors import array_of, output_tensors, runtime, spec_of, tensor_o
 from ._write import written
 
 
-class Torch:
+class Torch(Here):
     """Builds engines that run in PyTorch."""
 
     name = "torch"
     reads = ("pt2",)
 
-    def unavailable(self) -> str | None:
-        try:
-            runtime()
-        except BackendError as error:
-            return str(error)
-        return None
+    def ready(self) -> object:
+        return runtime()
 
     def version(self) -> str:
         return str(runtime().__version__)

@@ -1,0 +1,25 @@
+"""Whether a backend can build here."""
+
+from __future__ import annotations
+
+from ..ir import BackendError
+
+
+class Here:
+    """A backend that is available where :meth:`ready` does not fail."""
+
+    def ready(self) -> object:
+        """What building needs: the engine's package, and a device where it needs one.
+
+        Raises:
+            BackendError: it is missing; says what to install.
+        """
+        raise NotImplementedError
+
+    def unavailable(self) -> str | None:
+        """Why it cannot build here, None where it can."""
+        try:
+            self.ready()
+        except BackendError as error:
+            return str(error)
+        return None
