@@ -69,6 +69,7 @@ def default_pipeline(
     metric, _, rest = score.partition("{")
     options = "".join(f", {part.strip()}" for part in rest.rstrip("}").split(",") if part.strip())
     finer = f', grain="{by_work}"' if by_work else ""
+    finer += f", minimum={grain.minimum}" if grain.minimum else ""
     select = f'select{{budget="{quoted}", align={grain.align}{finer}, floor={floor}, mode={mode}}}'
     middle = " | compensate" if compensate else ""
     return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")

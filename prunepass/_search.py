@@ -169,8 +169,8 @@ class Search:
         return found
 
     def _grain(self) -> Grain:
-        policy = self.policy
-        return Grain(policy.align, policy.grain)
+        widths: Grain = self.policy.widths
+        return widths
 
     # The rounds.
 

@@ -33,7 +33,8 @@ class GrainRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             ``*`` for all that no other row names.
         dtype: numpy dtype name, or ``*``.
         preferred: the multiple that widths come in.
-        minimum: the multiple below which the engine leaves its fast path.
+        minimum: the multiple below which the engine leaves its fast path; groups narrower than ``preferred`` come
+            in it.
     """
 
     kind: str = ANY
@@ -83,6 +84,11 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return max((row.preferred for row in self.grain if row.kind == row.dtype == ANY), default=1)
 
     @property
+    def minimum(self) -> int:
+        """The multiple of groups that are narrower than ``align``."""
+        return max((row.minimum for row in self.grain if row.kind == row.dtype == ANY), default=0)
+
+    @property
     def by_work(self) -> dict[str, int]:
         """Preferred multiples where more is said: by ``kind`` or ``kind/dtype``."""
         found: dict[str, int] = {}
@@ -93,7 +99,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return dict(sorted(found.items()))
 
     def widths(self) -> Grain:
-        return Grain(self.align, self.by_work)
+        return Grain(self.align, self.by_work, self.minimum)
 
     def table(self) -> LayerTable:
         return {key: Samples(row.widths, row.microseconds) for key, row in self.layers.items()}

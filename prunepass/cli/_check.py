@@ -145,7 +145,8 @@ def _grain(graph: Graph, plan: Plan) -> list[Finding]:
     align, by_work = plan.options.get("align", 1), plan.options.get("grain", {})
     if not isinstance(align, int) or not isinstance(by_work, dict):
         return []
-    wanted = Grain(align, by_work)
+    minimum = plan.options.get("minimum", 0)
+    wanted = Grain(align, by_work, minimum if isinstance(minimum, int) else 0)
     if wanted.coarsest <= 1:
         return []
     coupling = couple(graph)

@@ -52,6 +52,7 @@ class Policy:
         align: channel counts come in multiples of this.
         grain: other multiples by kind of work and dtype (``window:16``, ``dense/int8:32``); see
             :mod:`._kinds`.
+        minimum: the multiple of groups that are narrower than ``align``; 0 keeps them whole.
         floor: least fraction of every group that stays.
         mode: ``global`` takes the lowest scores wherever they are (blocks of ``align`` channels compete by
             the mean of their scores), ``uniform`` takes the same fraction of every group.
@@ -61,6 +62,7 @@ class Policy:
     budget: str = "macs=0.5"
     align: int = 1
     grain: Mapping[str, float] = field(default_factory=dict)
+    minimum: int = 0
     floor: float = 0.0
     mode: str = "global"
     ratios: Mapping[str, float] = field(default_factory=dict)
@@ -69,11 +71,17 @@ class Policy:
         Budget.parse(self.budget)
         if self.mode not in _PRICES:
             raise UsageError(f"there is no mode '{self.mode}'", advice=f"there are {', '.join(_PRICES)}")
-        if self.align < 1 or not 0 <= self.floor <= 1:
-            raise UsageError(f"align {self.align} must be at least 1 and floor {self.floor} a fraction")
+        if self.align < 1 or self.minimum < 0 or not 0 <= self.floor <= 1:
+            text = f"align {self.align} must be at least 1, minimum {self.minimum} 0 or more"
+            raise UsageError(f"{text}, floor {self.floor} a fraction")
         for pattern, fraction in self.ratios.items():
             if not 0 < fraction <= 1:
                 raise UsageError(f"the ratio {pattern}={fraction:g} is not a fraction kept, in (0, 1]")
+
+    @property
+    def widths(self) -> Grain:
+        """The multiples that widths come in."""
+        return Grain(self.align, self.grain, self.minimum)
 
     def plan(self, coupling: Coupling, scores: Scores, clocked: Clocked | None = None) -> Plan:
         """The plan; scores by group name, larger = keep.
@@ -152,7 +160,7 @@ _PRICES: Mapping[str, Callable[[_Track], Array]] = {
 
 
 def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
-    grain = steps(coupling, Grain(policy.align, policy.grain))
+    grain = steps(coupling, policy.widths)
     tracks = []
     for group in coupling.prunable:
         assert group.atom is not None
@@ -301,6 +309,8 @@ def _options(policy: Policy) -> dict[str, object]:
     options: dict[str, object] = {"budget": policy.budget, "align": policy.align, "mode": policy.mode}
     if policy.grain:
         options["grain"] = {key: int(step) for key, step in sorted(policy.grain.items())}
+    if policy.minimum:
+        options["minimum"] = policy.minimum
     if policy.floor:
         options["floor"] = policy.floor
     if policy.ratios:

@@ -19,14 +19,20 @@ class Grain:
         align: where nothing else is said.
         by_work: for the tensors of nodes of some kind of work (:mod:`._kinds`), perhaps in one dtype only:
             ``window``, ``dense/int8``. The narrower key wins.
+        minimum: for groups that are narrower than their multiple; 0 keeps them whole.
     """
 
     align: int = 1
     by_work: Mapping[str, float] = field(default_factory=dict)
+    minimum: int = 0
 
     def of(self, kind: str, dtype: str) -> int:
         found = self.by_work.get(f"{kind}/{dtype}", self.by_work.get(kind, self.align))
         return max(1, int(found))
+
+    def narrow(self, size: int) -> int:
+        """The step of a group that no tensor's multiple fits into."""
+        return self.minimum if self.minimum and size < self.align else self.align
 
     def __str__(self) -> str:
         return ", ".join([str(self.align), *(f"{key}:{int(step)}" for key, step in self.by_work.items())])
@@ -42,7 +48,7 @@ def steps(coupling: Coupling, grain: Grain | int) -> dict[Atom, int]:
     A dim that is a product is aligned when one factor is: inner factors large enough carry the grain
     (head_dim), otherwise they stay whole and the outer ones move in the steps that remain (channels per
     group 4, align 8: the number of groups moves in twos). A width that is not a multiple to begin with
-    can only be brought down to the multiple below.
+    can only be brought down to the multiple below; one that is narrower than it moves in the grain's minimum.
     """
     wanted = Grain(grain) if isinstance(grain, int) else grain
     found = {group.atom: 1 for group in coupling.prunable if group.atom is not None}
@@ -55,7 +61,7 @@ def steps(coupling: Coupling, grain: Grain | int) -> dict[Atom, int]:
                 if leaf in asked:
                     asked[leaf].append(step)
     # What one dim frees may still be needed by another one: the coarsest wish holds.
-    return {leaf: max(wishes, default=wanted.align) for leaf, wishes in asked.items()}
+    return {leaf: max(wishes, default=wanted.narrow(leaf.size)) for leaf, wishes in asked.items()}
 
 
 def _by_align(coupling: Coupling, grain: Grain) -> dict[int, list[Dims]]:

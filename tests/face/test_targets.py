@@ -8,6 +8,7 @@ import pytest
 
 import prunepass as pp
 from prunepass._targets import GrainRow, LayerRow, Target, target_for, target_of, targets, to_toml
+from prunepass.cli._check import _grain
 from tests.cli import nets
 
 WHOLE = Target(
@@ -76,6 +77,19 @@ def test_the_grain_of_a_target_is_the_default_and_what_is_said_by_work() -> None
 def test_a_backend_without_a_named_target_has_the_first_that_is_built_in() -> None:
     assert target_for("onnxruntime") == target_of("onnxruntime-x86")
     assert target_for("abacus") is None
+
+
+def test_what_is_narrower_than_a_target_s_multiple_is_cut_in_its_minimum_and_passes_the_gate(
+    tmp_path: Path,
+) -> None:
+    target = Target(name="mine", backend="onnxruntime", grain=(GrainRow(preferred=64, minimum=4),))
+    result = pp.prune(nets.classifier(), budget="macs=0.6", score="l2", target=target)
+    assert result.plan.options["minimum"] == 4
+    assert all(row.kept % 4 == 0 for row in result.report.groups if row.kept < row.size)
+    (finding,) = _grain(pp.capture(nets.classifier()), result.plan)
+    assert finding.holds and finding.rule == "grain"
+    with pytest.raises(pp.BudgetError, match="least width"):
+        pp.prune(nets.classifier(), budget="macs=0.6", score="l2", align=64)
 
 
 def test_a_plan_remembers_target_and_grain(tmp_path: Path) -> None:

@@ -118,3 +118,17 @@ def test_the_narrower_key_of_a_grain_wins() -> None:
     grain = Grain(2, {"dense": 8, "dense/int8": 32})
     assert [grain.of("dense", "int8"), grain.of("dense", "float32"), grain.of("window", "int8")] == [32, 8, 2]
     assert grain.coarsest == 32
+
+
+def test_a_group_narrower_than_the_grain_moves_in_its_minimum_and_stays_whole_without_one() -> None:
+    net = Builder()
+    x = net.conv(net.input(1, 3, 4, 4), 8, path="narrow")
+    x = net.conv(net.add("relu", x), 32, path="wide")
+    coupling = couple(net.graph(net.linear(net.add("flatten", x, start=1, end=3), 5, path="head")))
+
+    def found(grain: Grain) -> dict[str, list[int]]:
+        by_atom = steps(coupling, grain)
+        return {g.name: allowed_widths(g.size, by_atom[g.atom], 0.0) for g in coupling.prunable if g.atom}
+
+    assert found(Grain(16)) == {"narrow": [8], "wide": [32, 16]}
+    assert found(Grain(16, {}, 4)) == {"narrow": [8, 4], "wide": [32, 16]}
