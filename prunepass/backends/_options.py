@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -20,10 +20,17 @@ def read_options(kind: type[T], options: Mapping[str, object] | None) -> T:
     """
     known = msgspec.structs.fields(kind)
     unknown = sorted(set(options or ()) - {field.name for field in known})
-    advice = "options: " + ", ".join(field.name for field in known)
+    advice = "options: " + ", ".join(map(_shown, known))
     if unknown:
         raise UsageError(f"unknown option '{unknown[0]}'", advice=advice)
     try:
         return msgspec.convert(dict(options or {}), kind, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(f"wrong option: {error}", advice=advice) from error
+
+
+def _shown(field: msgspec.structs.FieldInfo) -> str:
+    """An option with the words that it takes, where it takes words."""
+    if get_origin(field.type) is not Literal:
+        return field.name
+    return f"{field.name}={'|'.join(map(str, get_args(field.type)))}"

@@ -54,7 +54,7 @@ def spelled(text: str) -> tuple[str, dict[str, str]]:
     """
     if "{" not in text:
         return text, {}
-    found = list(parse_steps(text))
+    found = list(parse_steps(text, "backend"))
     if len(found) != 1:
         raise UsageError(f"'{text}' is no backend", advice="write name or name{option=value, ...}")
     ((name, options),) = found

@@ -11,8 +11,8 @@ _STEP = re.compile(r"\s*([\w.-]+)\s*(?:\{([^{}]*)\})?\s*")
 _OPTION = re.compile(r"""\s*([\w.-]+)\s*=\s*("[^"]*"|[^,]*?)\s*(?:,|$)""")
 
 
-def parse_steps(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """``(name, options)`` of each step of ``a | b{x=1, y="u, v"}``.
+def parse_steps(text: str, kind: str = "pass") -> Iterator[tuple[str, dict[str, str]]]:
+    """``(name, options)`` of each step of ``a | b{x=1, y="u, v"}``, each of which is a ``kind`` to the user.
 
     Raises:
         UsageError: the text is malformed.
@@ -20,7 +20,7 @@ def parse_steps(text: str) -> Iterator[tuple[str, dict[str, str]]]:
     for step in text.split("|"):
         match = _STEP.fullmatch(step)
         if match is None:
-            raise UsageError(f"'{step.strip()}' is no pass", advice="write name or name{option=value, ...}")
+            raise UsageError(f"'{step.strip()}' is no {kind}", advice="write name or name{option=value, ...}")
         yield match[1], dict(_pairs(match[2] or "", match[1]))
 
 
