@@ -26,7 +26,7 @@ def test_the_python_blocks_of_a_page_run_in_order(
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "__docs__"}
     for block in blocks:
-        exec(compile(block, str(page.name), "exec"), scope)
+        exec(compile(block, str(page.name), "exec", dont_inherit=True), scope)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
