@@ -51,19 +51,19 @@ def ours(name: str, folder: str, label: str, options: dict[str, Any]) -> dict[st
 
 def torch_pruning(name: str, folder: str, label: str, kept: float, round_to: int | None) -> dict[str, Any]:
     """Torch-Pruning at the largest ratio of channels that leaves at most ``kept`` of the MACs."""
-    before = _macs(bench_network(name), name)
+    before = torch_macs(bench_network(name), name)
 
     def cut(ratio: float) -> tuple[Any, float]:
-        model = _cut_by_peer(name, ratio, round_to)
-        return model, _macs(model, name) / before
+        model = peer_cut(name, ratio, round_to)
+        return model, torch_macs(model, name) / before
 
-    model, share = _gentlest(cut, kept)
+    model, share = gentlest(cut, kept)
     for batch in BATCHES:
         export_onnx(model, file_of(folder, label, batch), batch=batch, size=size_of(name))
     return {"macs": share}
 
 
-def _gentlest(cut: Callable[[float], tuple[Any, float]], kept: float) -> tuple[Any, float]:
+def gentlest(cut: Callable[[float], tuple[Any, float]], kept: float) -> tuple[Any, float]:
     """What ``cut`` makes at the least ratio that leaves at most ``kept`` of the MACs, and what it leaves.
 
     Raises:
@@ -82,7 +82,7 @@ def _gentlest(cut: Callable[[float], tuple[Any, float]], kept: float) -> tuple[A
     return best
 
 
-def _cut_by_peer(name: str, ratio: float, round_to: int | None) -> Any:
+def peer_cut(name: str, ratio: float, round_to: int | None) -> Any:
     import torch
     import torch_pruning as tp
 
@@ -104,7 +104,7 @@ def _cut_by_peer(name: str, ratio: float, round_to: int | None) -> Any:
     return model
 
 
-def _macs(model: Any, name: str) -> float:
+def torch_macs(model: Any, name: str) -> float:
     """Multiply-accumulates as torch counts them: quick, and the same for both sides of a share."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -126,7 +126,7 @@ def onnxsim(name: str, folder: str, label: str, kept: float) -> dict[str, Any]:
     def cut(sparsity: float) -> tuple[float, float]:
         return sparsity, _file_macs(_bare(apply_structured_pruning(simple, sparsity=sparsity))) / before
 
-    sparsity, share = _gentlest(cut, kept)
+    sparsity, share = gentlest(cut, kept)
     for batch in BATCHES:
         given, _ = simplify(onnx.load(file_of(folder, "original", batch)))
         onnx.save(_bare(apply_structured_pruning(given, sparsity=sparsity)), file_of(folder, label, batch))

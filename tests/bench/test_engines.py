@@ -16,10 +16,10 @@ from tests.cli import nets
 
 
 def test_the_gentlest_cut_within_the_budget_is_found() -> None:
-    ratio, share = _candidates._gentlest(lambda ratio: (ratio, (1 - ratio) ** 2), 0.5)
+    ratio, share = _candidates.gentlest(lambda ratio: (ratio, (1 - ratio) ** 2), 0.5)
     assert share <= 0.5 < (1 - ratio + 0.02) ** 2
     with pytest.raises(ValueError, match=r"no ratio leaves 0\.5"):
-        _candidates._gentlest(lambda ratio: (ratio, 0.6), 0.5)
+        _candidates.gentlest(lambda ratio: (ratio, 0.6), 0.5)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("yolo", (1, 144, 2100)), ("unet", (1, 2, 128, 128))])
