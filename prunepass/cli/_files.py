@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ..ir import UsageError
+from ._stop import undisturbed
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | Path] = ()) -> None:
@@ -79,7 +80,8 @@ class Outputs:
     ) -> None:
         try:
             if kind is None:
-                self._commit()
+                with undisturbed():
+                    self._commit()
         finally:
             for staged in self._staged.values():
                 shutil.rmtree(staged.parent, ignore_errors=True)

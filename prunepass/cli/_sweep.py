@@ -14,7 +14,7 @@ from ._face import Face, spoken, table
 if TYPE_CHECKING:
     from ..sweeps import Row, Sweep
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED = 1
 
 
 class _Several(click.ParamType[Any]):
@@ -80,6 +80,7 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     reason; exit code 1 is for a sweep that made none.
     """
     from ..sweeps import sweep as run
+    from ..sweeps._journal import NAME
     from ._files import check_outputs
     from ._progress import progress
     from ._reports import PAGES, check_report
@@ -89,11 +90,10 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     try:
         with progress(face) as shown:
             found = run(model, out, tell=_teller(face, shown.say), **options)
-    except KeyboardInterrupt:
-        click.echo(
-            f"prunepass: interrupted; {out} keeps what is done: the same command goes on from there", err=True
-        )
-        return _INTERRUPTED
+    except (KeyboardInterrupt, SystemExit):
+        if (Path(out) / NAME).is_file():
+            face.note(f"{out} keeps what is done: the same command goes on from there")
+        raise
     if report is not None:
         _write(report, found)
     if as_json:

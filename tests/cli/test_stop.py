@@ -1,0 +1,97 @@
+"""Signals: one unwinds the stack, its echo does not, and some wait."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from prunepass.cli._stop import Stop, stoppable, undisturbed
+from tests.cli import nets
+from tests.cli.tools import files, run
+
+STOPS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_the_exit_code_is_that_of_the_signal(number: signal.Signals) -> None:
+    with stoppable() as stop, pytest.raises((KeyboardInterrupt, SystemExit)):
+        signal.raise_signal(number)
+    assert stop.code == 128 + number
+
+
+def test_what_comes_again_at_once_does_not_interrupt_the_cleaning_up() -> None:
+    cleaned = []
+    with stoppable():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            cleaned.append(True)
+    assert cleaned
+
+
+def test_a_command_that_does_not_stop_can_be_told_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, now = Stop(), iter((1.0, 9.0, 9.0))
+    monkeypatch.setattr("prunepass.cli._stop.monotonic", lambda: next(now))
+    for number in (signal.SIGINT, signal.SIGINT):
+        with pytest.raises(KeyboardInterrupt):
+            stop(number, None)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stoppable() as stop:
+            signal.raise_signal(signal.SIGTERM)
+        assert not stop.number
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_handlers_are_given_back() -> None:
+    before = [signal.getsignal(number) for number in STOPS]
+    with stoppable(), undisturbed():
+        pass
+    assert [signal.getsignal(number) for number in STOPS] == before
+
+
+def test_signals_wait_until_outputs_have_been_renamed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prunepass.cli import _files
+
+    replace = _files._replace
+
+    def interrupted(new: Path, old: Path) -> None:
+        replace(new, old)
+        signal.raise_signal(signal.SIGINT)
+
+    net = nets.save(tmp_path / "net.onnx")
+    monkeypatch.setattr(_files, "_replace", interrupted)
+    ran = run(
+        capsys, "prune", net, "-o", tmp_path / "o.onnx", "--plan-out", tmp_path / "p.json", "--score", "l2"
+    )
+    assert ran.code == 130
+    assert files(tmp_path) == {"net.onnx", "o.onnx", "p.json"}
+
+
+def test_an_error_that_an_interrupt_has_turned_into_is_an_interrupt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Extensions that are interrupted while they are imported say that they are broken."""
+
+    def broken(*args: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    net = nets.save(tmp_path / "net.onnx")
+    monkeypatch.setattr("prunepass.backends._onnxruntime._runtime", broken)
+    ran = run(capsys, "bench", net, "--backend", "onnxruntime", "--duration", "0")
+    assert (ran.code, ran.out) == (130, "")
+    assert "interrupted" in ran.err
+    assert "error" not in ran.err
