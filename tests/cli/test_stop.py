@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from prunepass.cli._stop import Stop, stoppable, undisturbed
 from tests.cli import nets
 from tests.cli.tools import files, run
 
+ROOT = Path(__file__).parents[2]
 STOPS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
@@ -95,3 +99,12 @@ def test_an_error_that_an_interrupt_has_turned_into_is_an_interrupt(
     assert (ran.code, ran.out) == (130, "")
     assert "interrupted" in ran.err
     assert "error" not in ran.err
+
+
+def test_an_engine_leaves_nothing_of_its_own_in_the_users_folders(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    home = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-m", "prunepass", "backends", "-q"]
+    subprocess.run(command, check=True, env={**env, **home, "PYTHONPATH": str(ROOT)}, cwd=ROOT)
+    assert files(tmp_path) == set()
