@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from time import perf_counter, process_time
 from typing import TypeAlias, TypedDict
 
@@ -45,8 +46,10 @@ class Timing:
 
     def __post_init__(self) -> None:
         for name, least in (("threads", 1), ("warmup", 0), ("duration", 0), ("iterations", 1)):
-            if not getattr(self, name) >= least:
-                raise UsageError(f"{name} is {getattr(self, name)}", advice=f"it is at least {least}")
+            if not least <= getattr(self, name) < inf:
+                raise UsageError(
+                    f"{name} is {getattr(self, name)}", advice=f"it is at least {least}, and finite"
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ import msgspec
 from ..backends import get
 from ..hosts import open_model
 from ..ir import BackendError, UsageError
-from ..passes import Cost, graph_cost
+from ..measure import Timing
+from ..passes import Cost, graph_cost, keep_matching
 from . import _journal as journal
 from ._clock import accuracy_of, command
 from ._crew import Crew, LocalCrew
 from ._grid import Candidate, grid
 from ._journal import Journal
+from ._lock import held
 from ._make import PARTIAL
 from ._row import Job, Row, Setup
 
@@ -105,7 +107,8 @@ def sweep(
         tell: is told what happens.
 
     Raises:
-        UsageError: an option is wrong, or the folder holds a sweep of another model or other options.
+        UsageError: an option is wrong, another sweep works in the folder, or it holds one of another model or
+            with other options.
         ModelError: the model is invalid. BackendError: the backend or Ray is not available.
     """
     unknown = options.keys() - SweepOptions.__annotations__.keys()
@@ -114,11 +117,12 @@ def sweep(
         raise UsageError(what, advice="help(prunepass.sweep) lists them")
     path, backend = _onnx(model), options.get("backend", "onnxruntime")
     wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
+    timing = Timing(threads=options.get("threads", 1), duration=options.get("duration", 3.0))
     setup = Setup(
         backend=backend,
         version=_version(backend),
-        threads=options.get("threads", 1),
-        duration=options.get("duration", 3.0),
+        threads=timing.threads,
+        duration=timing.duration,
         keep=tuple(options.get("keep", ())),
         accuracy=options.get("accuracy", ""),
     )
@@ -129,10 +133,11 @@ def sweep(
 def _run(
     path: Path, folder: Path, wanted: Sequence[Candidate], setup: Setup, crew: Crew, tell: Tell
 ) -> Sweep:
-    known = _opened(path, folder, setup, tell)
-    for step in _rounds(known, path, folder, wanted, crew, tell):
-        step.save(folder)
-        known = step
+    with held(folder):
+        known = _opened(path, folder, setup, tell)
+        for step in _rounds(known, path, folder, wanted, crew, tell):
+            step.save(folder)
+            known = step
     rows = tuple(known.rows[candidate.key] for candidate in wanted)
     return Sweep(path.name, folder, setup, known.before, known.accuracy, rows)
 
@@ -183,12 +188,8 @@ def _opened(path: Path, folder: Path, setup: Setup, tell: Tell) -> Journal:
             shutil.rmtree(left, ignore_errors=True)
         return known.standing(folder)
     tell("reading the model")
-    before = graph_cost(open_model(path).graph)
+    before = graph_cost(keep_matching(open_model(path).graph, setup.keep))
     accuracy = accuracy_of(setup, path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the folder: {error.strerror}", where=str(folder)) from error
     fresh = Journal(model=model, setup=setup, before=before, accuracy=accuracy)
     fresh.save(folder)
     return fresh
