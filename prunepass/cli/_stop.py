@@ -32,8 +32,8 @@ class Stop:
         if self.number and monotonic() - self._at < _SAME:
             return
         self.number, self._at = number, monotonic()
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
+        # No KeyboardInterrupt, even of Ctrl-C: where one met code that is made from text (a dataclass), Python
+        # ends with the signal itself, whatever exit code it is given.
         raise SystemExit(self.code)
 
     @property

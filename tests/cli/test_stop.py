@@ -20,9 +20,18 @@ STOPS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SI
 
 @pytest.mark.parametrize("number", STOPS)
 def test_the_exit_code_is_that_of_the_signal(number: signal.Signals) -> None:
-    with stoppable() as stop, pytest.raises((KeyboardInterrupt, SystemExit)):
+    with stoppable() as stop, pytest.raises(SystemExit):
         signal.raise_signal(number)
     assert stop.code == 128 + number
+
+
+def test_an_interrupt_of_code_that_is_made_from_text_is_exit_code_130_too() -> None:
+    made = "import signal; exec('signal.raise_signal(signal.SIGINT)')"
+    code = f"from prunepass.cli import _stop\nwith _stop.stoppable():\n    {made}"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert ran.returncode == 130
 
 
 def test_what_comes_again_at_once_does_not_interrupt_the_cleaning_up() -> None:
@@ -30,7 +39,7 @@ def test_what_comes_again_at_once_does_not_interrupt_the_cleaning_up() -> None:
     with stoppable():
         try:
             signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
+        except SystemExit:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGTERM)
             cleaned.append(True)
@@ -41,7 +50,7 @@ def test_a_command_that_does_not_stop_can_be_told_once_more(monkeypatch: pytest.
     stop, now = Stop(), iter((1.0, 9.0, 9.0))
     monkeypatch.setattr("prunepass.cli._stop.monotonic", lambda: next(now))
     for number in (signal.SIGINT, signal.SIGINT):
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit):
             stop(number, None)
 
 
@@ -90,7 +99,7 @@ def test_an_error_that_an_interrupt_has_turned_into_is_an_interrupt(
     def broken(*args: object) -> None:
         try:
             signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt as error:
+        except SystemExit as error:
             raise ImportError("initialization failed") from error
 
     net = nets.save(tmp_path / "net.onnx")
