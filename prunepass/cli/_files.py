@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+from .._signals import undisturbed
 from ..ir import UsageError
-from ._stop import undisturbed
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | Path] = ()) -> None:

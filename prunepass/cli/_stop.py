@@ -7,18 +7,16 @@ says nothing of the signal, so what came is remembered here and decides the exit
 from __future__ import annotations
 
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+
+from .._signals import handled
 
 # A terminal signals a whole group of processes, and a build tool then passes it on to each of them: what comes
 # again so soon is the same wish, and must not interrupt the removal of temporary files.
 _SAME = 1.0
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
-
-Handler = Callable[[int, Any], object]
 
 
 class Stop:
@@ -50,30 +48,5 @@ class Stop:
 def stoppable() -> Iterator[Stop]:
     """Let signals unwind the stack, so that temporary files go."""
     stop = Stop()
-    with _handled(stop):
+    with handled(stop):
         yield stop
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Signals wait until the block ends."""
-    waiting: list[int] = []
-    with _handled(lambda number, frame: waiting.append(number)):
-        yield
-    for number in waiting[:1]:
-        signal.raise_signal(number)
-
-
-@contextmanager
-def _handled(handler: Handler) -> Iterator[None]:
-    """Only the main thread may set handlers, and what is ignored (``nohup``, ``&`` in a script) stays so."""
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        known = [getattr(signal, name) for name in _WORDS if hasattr(signal, name)]
-        heard = [number for number in known if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, handler) for number in heard}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from prunepass.cli._stop import Stop, stoppable, undisturbed
+from prunepass._signals import STOPS, undisturbed
+from prunepass.cli._stop import Stop, stoppable
 from tests.cli import nets
 from tests.cli.tools import files, run
 
 ROOT = Path(__file__).parents[2]
-STOPS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
 @pytest.mark.parametrize("number", STOPS)
