@@ -14,7 +14,7 @@ from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
-from ._wanted import PruneOptions, wanted
+from ._wanted import PruneOptions, of_form, wanted
 from .hosts import Session, open_model
 from .ir import Graph, UsageError, VerificationError, evaluate
 from .passes import (
@@ -63,7 +63,7 @@ def default_pipeline(
     compensate: bool = True,
 ) -> Pipeline:
     """The pipeline that :func:`prune` runs unless another one is given."""
-    grain = Grain(align) if isinstance(align, int) else align
+    grain = align if isinstance(align, Grain) else Grain(int(align))
     by_work = ", ".join(f"{key}:{int(step)}" for key, step in grain.by_work.items())
     quoted = budget.replace('"', "")
     metric, _, rest = score.partition("{")
@@ -105,6 +105,8 @@ def prune(
         BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.
     """
     asked = wanted(options)
+    of_form("budget", budget)
+    of_form("score", score)
     setting = None if asked.backend is None else setting_of(asked.backend, asked.threads)
     free = asked.align is None and asked.pipeline is None
     target = _target(asked.target, budget if free else "", setting)
@@ -159,7 +161,7 @@ def _steps(
     options: Mapping[str, Any],
 ) -> Pipeline:
     if pipeline is None:
-        return default_pipeline(budget=budget, score=score, align=align or 1, **options)
+        return default_pipeline(budget=budget, score=score, align=1 if align is None else align, **options)
     if options:
         raise UsageError(f"{', '.join(sorted(options))} and a pipeline of your own exclude each other")
     return Pipeline.parse(pipeline) if isinstance(pipeline, str) else Pipeline(tuple(pipeline))
