@@ -34,7 +34,7 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     from ..passes import Plan
     from ._check_time import timed
     from ._files import Outputs, check_outputs
-    from ._models import load
+    from ._models import check_apart, load
     from ._progress import progress
     from ._sarif import to_sarif
 
@@ -42,6 +42,8 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     check_outputs((sarif,), (out, against, plan_file))
     plan = Plan.load(plan_file)
     original, pruned = load(against, shape), load(out, shape)
+    for loaded in (original, pruned):
+        check_apart(loaded, sarif)
     with progress(face) as shown:
         shown.say("proving")
         findings = _promises(original, pruned, plan)

@@ -82,11 +82,14 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     from ..sweeps import sweep as run
     from ..sweeps._journal import NAME
     from ._files import check_outputs
+    from ._models import check_apart, load
     from ._progress import progress
     from ._reports import PAGES, check_report
 
     check_report(report, PAGES)
     check_outputs((report,), (model,))
+    if report is not None and Path(model).suffix == ".onnx":
+        check_apart(load(model), report)
     try:
         with progress(face) as shown:
             found = run(model, out, tell=_teller(face, shown.say), **options)
