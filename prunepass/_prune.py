@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from ._clock import Setting, setting_of
 from ._report import Report, report_of
@@ -16,7 +17,7 @@ from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
 from ._wanted import PruneOptions, of_form, wanted
 from .hosts import Session, open_model
-from .ir import Graph, UsageError, VerificationError, evaluate
+from .ir import Graph, ModelError, UsageError, VerificationError, evaluate
 from .passes import (
     Budget,
     Grain,
@@ -175,10 +176,16 @@ def apply(
     Raises:
         UsageError: the plan was made for another model.
     """
+    _check_plan(plan)
     session = open_model(model, example_inputs, form=form)
     plan.check(session.graph)
     graph = plan.constrain(session.graph)
     return session.replay(graph, cut(graph, plan), inplace=inplace)
+
+
+def _check_plan(plan: object) -> None:
+    if not isinstance(plan, Plan):
+        raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
 
 
 @dataclass(frozen=True)
@@ -199,6 +206,7 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
         VerificationError: naming the first differing value.
         UsageError: the plan was made for another model.
     """
+    _check_plan(plan)
     session = open_model(original, inputs, form="graph")
     plan.check(session.graph)
     graph = plan.constrain(session.graph)
@@ -229,6 +237,9 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     worst = 0.0
     for name, got in zip(small.outputs, session.run(pruned, typed), strict=True):
         want = values[name] if name in values else small.params[name].read()
+        if want.dtype.kind == "f" and want.size and np.isnan(want).all():
+            what = f"output '{name}' is NaN throughout on the example inputs, so nothing can be proven"
+            raise ModelError(what, where=small.name, advice="give inputs that hold numbers")
         error = relative_error(got, want) if got.shape == want.shape else float("inf")
         if not error <= tolerance:
             raise VerificationError(

@@ -50,6 +50,17 @@ def test_an_option_of_another_type_is_named_with_what_it_can_be(net: str, name: 
         pp.prune(net, **{"score": "l2", name: value})
 
 
+def test_a_plan_is_no_file_name(net: str) -> None:
+    for call in (lambda: pp.apply("p.json", net), lambda: pp.verify(net, net, {})):  # type: ignore[arg-type]
+        with pytest.raises(pp.UsageError, match="is no plan"):
+            call()
+
+
+def test_example_inputs_of_nothing_but_nan_prove_nothing(net: str) -> None:
+    with pytest.raises(pp.ModelError, match="is NaN throughout on the example inputs"):
+        pp.prune(net, {"x": np.full((1, 3, 8, 8), np.nan, np.float32)}, score="l2")
+
+
 def test_a_numpy_integer_is_a_whole_number(net: str) -> None:
     plan = pp.prune(net, score="l2", align=np.int64(8)).plan  # type: ignore[arg-type]
     assert plan == pp.prune(net, score="l2", align=8).plan
