@@ -13,7 +13,7 @@ from ._forms import engine_form
 from .backends import Backend, Engine, Feeds, get, random_feeds
 from .backends import TensorSpec as Spec
 from .hosts import Session
-from .ir import BackendError, Graph
+from .ir import BackendError, Graph, UsageError
 from .measure import Comparison, compare
 
 Clock = Literal["wall", "cpu"]
@@ -53,6 +53,10 @@ def setting_of(backend: str | Backend, threads: int = 1) -> Setting:
         BackendError: it is not available.
     """
     found = get(backend) if isinstance(backend, str) else backend
+    if not hasattr(found, "unavailable"):
+        raise UsageError(
+            f"{backend!r} is no backend", advice="give a name or an object of prunepass.backends"
+        )
     reason = found.unavailable()
     if reason is not None:
         raise BackendError(f"backend '{found.name}' is not available: {reason}")
