@@ -10,6 +10,7 @@ from math import inf
 from time import perf_counter, process_time
 from typing import TypeAlias, TypedDict
 
+from ..backends._options import MOST_THREADS
 from ..ir import UsageError
 
 Clock: TypeAlias = Callable[[], float]
@@ -50,6 +51,8 @@ class Timing:
                 raise UsageError(
                     f"{name} is {getattr(self, name)}", advice=f"it is at least {least}, and finite"
                 )
+        if self.threads > MOST_THREADS:
+            raise UsageError(f"threads is {self.threads}", advice=f"it is at most {MOST_THREADS}")
 
 
 @dataclass(frozen=True, slots=True)
