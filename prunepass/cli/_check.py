@@ -142,11 +142,16 @@ def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
 
 def _grain(graph: Graph, plan: Plan) -> list[Finding]:
     """Every group that was cut must have a width on the grain that the plan was made for."""
+    from ..ir import UsageError
     from ..passes import Grain, allowed_widths, couple, steps
 
     align, by_work = plan.options.get("align", 1), plan.options.get("grain", {})
     if not isinstance(align, int) or not isinstance(by_work, dict):
         return []
+    if not all(isinstance(step, (int, float)) for step in by_work.values()):
+        raise UsageError(
+            f"the plan's grain is no table of multiples: {by_work}", advice="make the plan again"
+        )
     wanted = Grain(align, by_work)
     if wanted.coarsest <= 1:
         return []
