@@ -1,4 +1,7 @@
-"""The options of :func:`prunepass.prune` beyond budget and score: their types for a checker, and their defaults."""
+"""The options of :func:`prunepass.prune` beyond budget and score: their types for a checker, and their defaults.
+
+The forms of options, to hold values against, are those of a sweep too.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
     return Wanted(**rest, policy=policy)
 
 
-def of_form(name: str, value: Any) -> None:
+def of_form(name: str, value: Any, owner: str = "prune") -> None:
     """Hold the value of an option against what it can be: most other types would pass for something else.
 
     Raises:
@@ -77,7 +80,9 @@ def of_form(name: str, value: Any) -> None:
     """
     fits, form = _FORMS[name]
     if not fits(value):
-        raise UsageError(f"{name} is {form}, not {value!r}", advice=_ADVICE)
+        raise UsageError(
+            f"{name} is {form}, not {value!r}", advice=f"help(prunepass.{owner}) lists its options"
+        )
 
 
 def _is(*kinds: type) -> Callable[[Any], bool]:
@@ -102,11 +107,14 @@ _NONE = _is(type(None))
 _TEXT, _FLAG = (_is(str), "text"), (_is(bool), "True or False")
 # A text is a sequence of letters, "no" is true, and True is 1: each would be taken for what was not meant.
 _FORMS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("budget", "score", "form", "mode"), _TEXT),
+    **dict.fromkeys(("budget", "score", "form", "mode", "kind", "accuracy"), _TEXT),
     **dict.fromkeys(("inplace", "allow_slower", "compensate"), _FLAG),
     "align": (_either(_NONE, _is(Integral)), "a whole number"),
-    "threads": (_is(int), "a whole number"),
-    "floor": (_is(int, float), "a number"),
+    **dict.fromkeys(("threads", "workers"), (_is(int), "a whole number")),
+    **dict.fromkeys(("floor", "duration"), (_is(int, float), "a number")),
+    "budgets": (_some(_is(int, float)), "a list of fractions"),
+    "scores": (_some(_is(str)), "a list of scores"),
+    "aligns": (_some(_is(int)), "a list of whole numbers"),
     "keep": (_some(_is(str)), "a list of names"),
     "observers": (_some(_has("before", "after")), "a list of observers"),
     "target": (_either(_NONE, _is(str, os.PathLike, Target)), "a name, a path or a Target"),

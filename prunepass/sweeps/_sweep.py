@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
+from .._wanted import of_form
 from ..backends import get
 from ..hosts import open_model
 from ..ir import BackendError, UsageError
@@ -111,10 +112,7 @@ def sweep(
             with other options.
         ModelError: the model is invalid. BackendError: the backend or Ray is not available.
     """
-    unknown = options.keys() - SweepOptions.__annotations__.keys()
-    if unknown:
-        what = f"sweep has no option {', '.join(sorted(unknown))}"
-        raise UsageError(what, advice="help(prunepass.sweep) lists them")
+    _check_forms({**options, "budgets": budgets, "scores": scores, "aligns": aligns})
     path, backend = _onnx(model), options.get("backend", "onnxruntime")
     wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
     timing = Timing(threads=options.get("threads", 1), duration=options.get("duration", 3.0))
@@ -128,6 +126,16 @@ def sweep(
     )
     crew = _crew(options.get("workers", 1), options.get("ray"))
     return _run(path, Path(folder), wanted, setup, crew, options.get("tell") or _silent)
+
+
+def _check_forms(options: Mapping[str, Any]) -> None:
+    unknown = options.keys() - {*SweepOptions.__annotations__, "budgets", "scores", "aligns"}
+    if unknown:
+        what = f"sweep has no option {', '.join(sorted(unknown))}"
+        raise UsageError(what, advice="help(prunepass.sweep) lists them")
+    for name, value in options.items():
+        if name not in ("ray", "tell"):
+            of_form(name, value, "sweep")
 
 
 def _run(
@@ -147,6 +155,8 @@ def _silent(text: str) -> None:
 
 
 def _onnx(model: str | os.PathLike[str]) -> Path:
+    if not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"a {type(model).__name__} is no path", advice="a sweep takes an ONNX file")
     path = Path(model)
     if not path.is_file():
         raise UsageError("there is no such file", where=str(model), advice="a sweep takes an ONNX file")
