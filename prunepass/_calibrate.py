@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -66,6 +67,7 @@ def calibrate(  # noqa: PLR0913 - every option is by name
 
     Raises:
         UsageError: the model has no layer that can be cut, or the backend does not read ONNX.
+        UnsupportedError: the backend takes none of the layers.
         BackendError: the backend cannot run here.
     """
     setting = setting_of(backend, threads)
@@ -93,6 +95,7 @@ class _Run:
     bench: Bench
     how: Calibration
     done: int = 0
+    refusal: str = ""
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.how.cache)
@@ -114,6 +117,9 @@ class _Run:
             row = self._row(layer, draft.widths())
             if row is not None:
                 rows[layer.key] = row
+        if not rows:
+            what = f"no layer of the model can be measured on {setting.backend.name}: {self.refusal}"
+            raise UnsupportedError(what, advice="'prunepass bench' says whether it takes the model at all")
         return Target(
             name=f"{setting.backend.name}-measured",
             backend=setting.backend.name,
@@ -181,7 +187,8 @@ class _Run:
         widths = list(self._samples(layer, grain))
         try:
             found = self._timed(layer, widths, _QUICK_SECONDS if self.how.quick else _TABLE_SECONDS)
-        except UnsupportedError:
+        except UnsupportedError as error:
+            self.refusal = error.what
             return None
         finally:
             self._tick()
@@ -224,7 +231,7 @@ class _Run:
             }
         )
         known = self.journal.get(key)
-        if known is None:
+        if known is None or not _sound(known, len(widths)):
             known = self._measured(layer, widths, seconds)
             self.journal.put(key, known)
         return known
@@ -256,6 +263,12 @@ def _ratios(result: Comparison, setting: Setting) -> Iterator[float]:
         ratio = engine.faster(setting.clock)
         yield 1 / ratio.median
         yield 1.25 * (1 / ratio.p10 - 1 / ratio.p90) / 2.56 / result.rounds**0.5
+
+
+def _sound(known: Sequence[float], count: int) -> bool:
+    """Whether a line of the journal is what this version writes: the file may be another's, or edited."""
+    plain = len(known) == 2 * count and all(map(isfinite, known))
+    return plain and min(known[::2]) > 0 and min(known[1::2]) >= 0
 
 
 def processor() -> str:

@@ -13,7 +13,7 @@ from ._forms import engine_form
 from .backends import Backend, Clock, Engine, Feeds, checked, random_feeds, ready
 from .backends import TensorSpec as Spec
 from .hosts import Session
-from .ir import Graph
+from .ir import Graph, UsageError
 from .measure import Comparison, compare
 
 _SECONDS, _ROUNDS, _WARMUP = 1.5, 20, 0.1
@@ -47,7 +47,12 @@ def setting_of(backend: str | Backend, threads: int = 1) -> Setting:
         UsageError: there is none of that name.
         BackendError: it is not available.
     """
-    return Setting(ready(backend) if isinstance(backend, str) else checked(backend), threads)
+    found = ready(backend) if isinstance(backend, str) else backend
+    if not hasattr(found, "unavailable"):
+        raise UsageError(
+            f"{backend!r} is no backend", advice="give a name or an object of prunepass.backends"
+        )
+    return Setting(checked(found), threads)
 
 
 class EngineClock:

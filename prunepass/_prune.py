@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from ._clock import Setting, setting_of
 from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
-from ._wanted import PruneOptions, wanted
+from ._wanted import PruneOptions, of_form, wanted
 from .hosts import Session, open_model
-from .ir import Graph, UsageError, VerificationError, evaluate
+from .ir import Graph, ModelError, UsageError, VerificationError, evaluate
 from .passes import (
     Budget,
     Grain,
@@ -63,7 +64,7 @@ def default_pipeline(
     compensate: bool = True,
 ) -> Pipeline:
     """The pipeline that :func:`prune` runs unless another one is given."""
-    grain = Grain(align) if isinstance(align, int) else align
+    grain = align if isinstance(align, Grain) else Grain(int(align))
     by_work = ", ".join(f"{key}:{int(step)}" for key, step in grain.by_work.items())
     quoted = budget.replace('"', "")
     metric, _, rest = score.partition("{")
@@ -106,6 +107,8 @@ def prune(
         BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.
     """
     asked = wanted(options)
+    of_form("budget", budget)
+    of_form("score", score)
     setting = None if asked.backend is None else setting_of(asked.backend, asked.threads)
     free = asked.align is None and asked.pipeline is None
     target = _target(asked.target, budget if free else "", setting)
@@ -160,7 +163,7 @@ def _steps(
     options: Mapping[str, Any],
 ) -> Pipeline:
     if pipeline is None:
-        return default_pipeline(budget=budget, score=score, align=align or 1, **options)
+        return default_pipeline(budget=budget, score=score, align=1 if align is None else align, **options)
     if options:
         raise UsageError(f"{', '.join(sorted(options))} and a pipeline of your own exclude each other")
     return Pipeline.parse(pipeline) if isinstance(pipeline, str) else Pipeline(tuple(pipeline))
@@ -174,10 +177,16 @@ def apply(
     Raises:
         UsageError: the plan was made for another model.
     """
+    _check_plan(plan)
     session = open_model(model, example_inputs, form=form)
     plan.check(session.graph)
     graph = plan.constrain(session.graph)
     return session.replay(graph, cut(graph, plan), inplace=inplace)
+
+
+def _check_plan(plan: object) -> None:
+    if not isinstance(plan, Plan):
+        raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
 
 
 @dataclass(frozen=True)
@@ -198,6 +207,7 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
         VerificationError: naming the first differing value.
         UsageError: the plan was made for another model.
     """
+    _check_plan(plan)
     session = open_model(original, inputs, form="graph")
     plan.check(session.graph)
     graph = plan.constrain(session.graph)
@@ -228,6 +238,9 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     worst = 0.0
     for name, got in zip(small.outputs, session.run(pruned, typed), strict=True):
         want = values[name] if name in values else small.params[name].read()
+        if want.dtype.kind == "f" and want.size and np.isnan(want).all():
+            what = f"output '{name}' is NaN throughout on the example inputs, so nothing can be proven"
+            raise ModelError(what, where=small.name, advice="give inputs that hold numbers")
         error = relative_error(got, want) if got.shape == want.shape else float("inf")
         if not error <= tolerance:
             raise VerificationError(

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._here import Here
 from ._onnxruntime_read import layers_of, model_error, tensor_spec, times_of
-from ._options import read_options
+from ._options import Threads, read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 from ._write import written
@@ -53,7 +53,7 @@ class Options(msgspec.Struct, frozen=True):
         provider: what computes; what it does not take, the next of TensorRT, CUDA and CPU does.
     """
 
-    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    threads: Threads = 1
     optimization: Literal["none", "basic", "extended", "all"] = "all"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
 

@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from ._closing import Closing
 from ._feeds import check_feeds, random_feeds
 from ._here import Here
 from ._openvino_read import layers_of, model_error, no_model, tensor_spec, times_of
-from ._options import read_options
+from ._options import Threads, read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 from ._times import layer_times
@@ -41,7 +41,7 @@ class Options(msgspec.Struct, frozen=True):
         precision: that it computes in, whatever the model's own; a processor need not offer all.
     """
 
-    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    threads: Threads = 1
     precision: Literal["f32", "bf16", "f16"] = "f32"
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 import msgspec
 
 from ..ir import UsageError
 
 T = TypeVar("T", bound=msgspec.Struct)
+MOST_THREADS = 1024
+"""More than any machine has: an engine would take gigabytes for the threads alone before it failed."""
+Threads: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)]
 
 
 def read_options(kind: type[T], options: Mapping[str, object] | None) -> T:

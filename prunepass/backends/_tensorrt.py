@@ -22,7 +22,7 @@ from ._closing import Closing
 from ._device_times import DeviceTimes
 from ._feeds import check_feeds, random_feeds
 from ._here import Here
-from ._options import read_options
+from ._options import Threads, read_options
 from ._protocol import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
 from ._source import onnx_source
 from ._tensorrt_build import Built, Settings, build
@@ -46,7 +46,7 @@ class Common(msgspec.Struct, frozen=True):
         optimization_level: how long the builder searches, 0 to 5; 3 unless given.
     """
 
-    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    threads: Threads = 1
     shapes: str = ""
     workspace: Annotated[int, msgspec.Meta(ge=1)] | None = None
     optimization_level: Annotated[int, msgspec.Meta(ge=0, le=5)] | None = None

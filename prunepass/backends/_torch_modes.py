@@ -6,11 +6,12 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from ..ir import BackendError, ModelError, PrunepassError, UnsupportedError, UsageError
+from ._options import Threads
 from ._torch_program import Program
 from ._torch_tensors import runtime
 
@@ -38,7 +39,7 @@ class Options(msgspec.Struct, frozen=True):
         memory_format: of weights and inputs with four axes.
     """
 
-    threads: Annotated[int, msgspec.Meta(ge=1)] = 1
+    threads: Threads = 1
     mode: Literal["eager", "compile", "cudagraph"] = "eager"
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["same", "fp16", "bf16"] = "same"

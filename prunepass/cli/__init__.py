@@ -1,3 +1,3 @@
 """The command line: ``prunepass --help``."""
 
-from ._main import main as main
+from ._start import main as main

@@ -33,13 +33,14 @@ def analyze(
     from .._analyze import analyze as run
     from .._analyze import capture
     from .._report import note_of
-    from ._models import load
+    from ._models import check_apart, load
     from ._progress import progress
     from ._reports import PAGES, check_report
 
     check_report(report, PAGES)
     with progress(face):
         loaded = load(model, shape)
+        check_apart(loaded, report)
         graph = capture(loaded.model, loaded.inputs)
         found = run(graph, keep=keep)
     if report is not None:
@@ -66,9 +67,8 @@ def analyze(
 
 def _write(report: str, model: str, found: Analysis) -> None:
     from ..report import page_of_analysis
-    from ._files import Outputs, check_outputs
+    from ._files import Outputs
     from ._reports import write_page
 
-    check_outputs((report,), (model,))
     with Outputs() as outputs:
         write_page(outputs, report, page_of_analysis(found, title=Path(model).name))

@@ -24,7 +24,7 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
     from ..passes import Plan
     from ._files import Outputs, check_outputs
     from ._files import depfile as rule
-    from ._models import load, save, sources
+    from ._models import check_apart, load, save, sources
     from ._progress import progress
 
     check_outputs((out, depfile), (plan, model))
@@ -32,6 +32,7 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
     with progress(face), Outputs() as outputs:
         loaded = load(model, shape)
         loaded.check_target(out)
+        check_apart(loaded, out, depfile)
         pruned = run(found, loaded.model, loaded.inputs, form="graph")
         save(loaded, pruned, outputs.path(out))
         if depfile is not None:

@@ -29,10 +29,11 @@ def calibrate(face: Face, model: str, out: str, shape: tuple[str, ...], **how: A
     from .._targets import to_toml
     from ..measure import progress_bar
     from ._files import Outputs, check_outputs
-    from ._models import load
+    from ._models import check_apart, load
 
     check_outputs((out,), (model,))
     loaded = load(model, shape)
+    check_apart(loaded, out)
     quiet = face.verbosity < 0 or not face.err.is_terminal
     with nullcontext(lambda done: None) if quiet else progress_bar("measuring layers", face.err) as tick:
         target = run(loaded.model, loaded.inputs, progress=tick, **how)

@@ -34,7 +34,7 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     from ..passes import Plan
     from ._check_time import timed
     from ._files import Outputs, check_outputs
-    from ._models import load
+    from ._models import check_apart, load
     from ._progress import progress
     from ._sarif import to_sarif
 
@@ -42,6 +42,8 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     check_outputs((sarif,), (out, against, plan_file))
     plan = Plan.load(plan_file)
     original, pruned = load(against, shape), load(out, shape)
+    for loaded in (original, pruned):
+        check_apart(loaded, sarif)
     with progress(face) as shown:
         shown.say("proving")
         findings = _promises(original, pruned, plan)
@@ -140,11 +142,16 @@ def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
 
 def _grain(graph: Graph, plan: Plan) -> list[Finding]:
     """Every group that was cut must have a width on the grain that the plan was made for."""
+    from ..ir import UsageError
     from ..passes import Grain, allowed_widths, couple, steps
 
     align, by_work = plan.options.get("align", 1), plan.options.get("grain", {})
     if not isinstance(align, int) or not isinstance(by_work, dict):
         return []
+    if not all(isinstance(step, (int, float)) for step in by_work.values()):
+        raise UsageError(
+            f"the plan's grain is no table of multiples: {by_work}", advice="make the plan again"
+        )
     minimum = plan.options.get("minimum", 0)
     wanted = Grain(align, by_work, minimum if isinstance(minimum, int) else 0)
     if wanted.coarsest <= 1:

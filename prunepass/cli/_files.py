@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
+from .._signals import undisturbed
 from ..ir import UsageError
 
 
@@ -79,7 +80,8 @@ class Outputs:
     ) -> None:
         try:
             if kind is None:
-                self._commit()
+                with undisturbed():
+                    self._commit()
         finally:
             for staged in self._staged.values():
                 shutil.rmtree(staged.parent, ignore_errors=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,9 +20,9 @@ from ._messages import report
 from ._passes import passes
 from ._prune import prune
 from ._schema import schema
+from ._stop import Stop
 from ._sweep import sweep
 
-_INTERRUPTED, _TERMINATED = 130, 143
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,7 +44,7 @@ def _prints_folder(name: str, purpose: str) -> Callable[[F], F]:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done; 1 a gate failed (budget, proof, slower than before); 2 usage or "
     "configuration; 3 the model is invalid or not supported; 4 the backend is not available; 70 internal "
-    "error; 130 interrupted.",
+    "error; 130 interrupted, 143 terminated.",
 )
 @click.version_option(__version__, prog_name="prunepass", message="%(prog)s %(version)s")
 @_prints_folder("cmake", "for -DPrunepass_DIR=...")
@@ -64,32 +61,24 @@ for _command in _COMMANDS:
     prunepass.add_command(_command)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; ``args`` are those of the process unless given."""
-    face = Face()
+def run(args: Sequence[str] | None, stop: Stop) -> int:
+    """Run one command and return its exit code, which is that of the signal where one came."""
+    face, done = Face(), None
     try:
-        with _terminable():
-            done: Any = prunepass.main(args, prog_name="prunepass", standalone_mode=False, obj=face)
+        done = prunepass.main(args, prog_name="prunepass", standalone_mode=False, obj=face)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("prunepass: interrupted; nothing was written", err=True)
-        return _INTERRUPTED
-    except Exception as error:  # the last line of defence: every error leaves with its code and advice
-        return report(error, verbose=face.verbosity > 0)
+        return _stopped(stop)
+    except BaseException as error:
+        if stop.number:
+            return _stopped(stop)
+        if not isinstance(error, Exception):
+            raise
+        return report(error, verbose=face.verbosity > 0)  # the last line of defence: code and advice for each
+    if stop.number:
+        return _stopped(stop)
     return done if isinstance(done, int) else 0
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let a build tool's SIGTERM unwind the stack, so that temporary files go."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(_TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _stopped(stop: Stop) -> int:
+    click.echo(f"prunepass: {stop.word}; every output is whole or as it was", err=True)
+    return stop.code

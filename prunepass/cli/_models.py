@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ir import UsageError
+from ._files import check_outputs
 
 _FACTORY = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 _SUFFIXES = {"torch": (".pt2", ".onnx"), "onnx": (".onnx",)}
@@ -86,6 +87,18 @@ def sources(loaded: Loaded) -> tuple[Path, ...]:
     initializers = opened(loaded).graph.initializers.values()
     places = (getattr(value.const_value, "path", None) for value in initializers)
     return (*loaded.files, *dict.fromkeys(Path(place) for place in places if place is not None))
+
+
+def check_apart(loaded: Loaded, *outputs: str | None) -> None:
+    """Refuse to write over a file that the model's weights or its code are in, or over those of another output.
+
+    Raises:
+        UsageError: naming the file. ModelError: the model is invalid.
+    """
+    named = [name for name in outputs if name is not None]
+    beside = [f"{name}.data" for name in named if Path(name).suffix.lower() == ".onnx"]
+    if named:
+        check_outputs((*named, *beside), sources(loaded))
 
 
 def save(loaded: Loaded, model: Any, path: Path) -> None:

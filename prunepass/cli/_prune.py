@@ -75,7 +75,7 @@ def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) ->
     from ..ir import UsageError
     from ..passes import Pipeline, scores
     from ._files import check_outputs
-    from ._models import load
+    from ._models import check_apart, load
     from ._reports import check_report
 
     if wanted.out is None and not dry_run:
@@ -91,9 +91,11 @@ def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) ->
         if metric != "auto":
             scores.get(metric)
     inputs = [name for name in (model, config) if name is not None]
-    check_outputs((wanted.out, wanted.plan_out, wanted.report, wanted.depfile), inputs)
+    outputs = (wanted.out, wanted.plan_out, wanted.report, wanted.depfile)
+    check_outputs(outputs, inputs)
     loaded = load(model, wanted.shape)
     loaded.check_target(wanted.out)
+    check_apart(loaded, *outputs)
     return loaded
 
 

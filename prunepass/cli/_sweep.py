@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..backends import Clock
     from ..sweeps import Row, Sweep
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED = 1
 
 
 class _Several(click.ParamType[Any]):
@@ -81,20 +81,23 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     reason; exit code 1 is for a sweep that made none.
     """
     from ..sweeps import sweep as run
+    from ..sweeps._journal import NAME
     from ._files import check_outputs
+    from ._models import check_apart, load
     from ._progress import progress
     from ._reports import PAGES, check_report
 
     check_report(report, PAGES)
     check_outputs((report,), (model,))
+    if report is not None and Path(model).suffix == ".onnx":
+        check_apart(load(model), report)
     try:
         with progress(face) as shown:
             found = run(model, out, tell=_teller(face, shown.say), **options)
-    except KeyboardInterrupt:
-        click.echo(
-            f"prunepass: interrupted; {out} keeps what is done: the same command goes on from there", err=True
-        )
-        return _INTERRUPTED
+    except (KeyboardInterrupt, SystemExit):
+        if (Path(out) / NAME).is_file():
+            face.note(f"{out} keeps what is done: the same command goes on from there")
+        raise
     if report is not None:
         _write(report, found)
     if as_json:

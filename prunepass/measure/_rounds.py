@@ -6,9 +6,11 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from time import perf_counter, process_time
 from typing import TypeAlias, TypedDict
 
+from ..backends._options import MOST_THREADS
 from ..ir import UsageError
 
 Clock: TypeAlias = Callable[[], float]
@@ -47,8 +49,12 @@ class Timing:
 
     def __post_init__(self) -> None:
         for name, least in (("threads", 1), ("warmup", 0), ("duration", 0), ("iterations", 1)):
-            if not getattr(self, name) >= least:
-                raise UsageError(f"{name} is {getattr(self, name)}", advice=f"it is at least {least}")
+            if not least <= getattr(self, name) < inf:
+                raise UsageError(
+                    f"{name} is {getattr(self, name)}", advice=f"it is at least {least}, and finite"
+                )
+        if self.threads > MOST_THREADS:
+            raise UsageError(f"threads is {self.threads}", advice=f"it is at most {MOST_THREADS}")
 
 
 @dataclass(frozen=True, slots=True)

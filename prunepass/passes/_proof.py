@@ -72,7 +72,9 @@ def prove(
 
     Raises:
         VerificationError: a value differs; the first one is named.
+        ModelError: nothing can be proven, since all there is to compare is NaN or empty.
     """
+    _refuse_empty(original, plan)
     feeds = random_inputs(original) if inputs is None else inputs
     coupling = couple(original)
     kept = plan.kept(coupling)
@@ -189,6 +191,16 @@ def _gap(got: Array, want: Array) -> float:
     with np.errstate(invalid="ignore"):
         gaps = np.abs(got - want)
     return float(np.max(gaps, where=np.isfinite(gaps), initial=0.0))
+
+
+def _refuse_empty(graph: Graph, plan: Plan) -> None:
+    """Where nothing comes out, any cut is as good as any other."""
+    if plan.cuts and graph.outputs and all(0 in graph.tensor(name).shape for name in graph.outputs):
+        raise ModelError(
+            "every output is empty, so nothing can be proven",
+            where=graph.name,
+            advice="capture it with inputs that hold something, a batch of 1 at least",
+        )
 
 
 def _refuse_nan(graph: Graph, name: str, want: Array) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from math import isfinite, nan
 from pathlib import Path
 
 import msgspec
@@ -45,18 +46,28 @@ def accuracy_of(setup: Setup, model: Path) -> float | None:
     words = command(setup.accuracy)
     try:
         done = subprocess.run(
-            [word.replace(_HOLE, str(model)) for word in words], capture_output=True, text=True, check=False
+            [word.replace(_HOLE, str(model)) for word in words], capture_output=True, check=False
         )
     except OSError as error:
         raise UsageError(f"the accuracy command cannot be run: {error.strerror}", where=words[0]) from error
-    lines = done.stdout.split("\n") if done.returncode == 0 else []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    last, said = _last_line(done.stdout), _last_line(done.stderr)
+    if done.returncode:
+        what = f"the accuracy command failed with exit code {done.returncode}" + (f": {said}" if said else "")
+        raise UsageError(what, where=model.name, advice="run it by hand on this model")
     try:
-        return float(last)
+        found = float(last)
     except ValueError:
-        said = (done.stderr.strip().splitlines() or [f"its last line is '{last}'"])[-1]
-        what = f"the accuracy command gave no number (exit code {done.returncode}): {said}"
-        raise UsageError(what, where=model.name, advice="it prints a number as its last line") from None
+        found = nan
+    if not isfinite(found):
+        what = f"the accuracy command gave no number: its last line is '{last}'"
+        raise UsageError(what, where=model.name, advice="it prints a number as its last line")
+    return found
+
+
+def _last_line(output: bytes) -> str:
+    """The last line that is not empty; bytes that are no text are shown as such."""
+    lines = output.decode("utf-8", errors="backslashreplace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def command(text: str) -> list[str]:

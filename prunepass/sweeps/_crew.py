@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Protocol
 
+from .._signals import undisturbed
 from ._clock import timed
 from ._make import make
 from ._row import Job, Row
@@ -49,8 +50,8 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> Iterator[Row]:
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_leave_interrupts)
     try:
-        with _shared_cores(workers):
-            # All processes start here, and read what they may use.
+        with _shared_cores(workers), undisturbed():
+            # All processes start here, and read what they may use; one that is half told what it is complains.
             waiting = {pool.submit(make, job): job for job in jobs}
         for future in as_completed(waiting):
             yield _row(future, waiting[future])

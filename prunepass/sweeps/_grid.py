@@ -14,6 +14,7 @@ from ..ir._steps import parse_steps
 from ..passes import Policy, scores
 from ..passes._auto import AUTO
 from ..passes._cost import KINDS
+from ..passes._options import build
 
 _PLAIN = re.compile(r"[\w.]+")
 
@@ -66,6 +67,6 @@ def grid(
 def _check(candidates: Sequence[Candidate]) -> None:
     for candidate in candidates:
         Policy(budget=candidate.budget, align=candidate.align)
-        ((metric, _),) = list(parse_steps(candidate.score))[:1]
+        ((metric, options),) = list(parse_steps(candidate.score))[:1]
         if metric != AUTO:
-            scores.get(metric)
+            build(scores.get(metric), options)

@@ -57,7 +57,7 @@ def load(folder: Path) -> Journal | None:
     """
     path = folder / NAME
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Journal)
+        found = msgspec.json.decode(path.read_bytes(), type=Journal)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -65,6 +65,10 @@ def load(folder: Path) -> Journal | None:
         raise UsageError(
             f"the folder's journal cannot be read: {error}", where=str(path), advice=advice
         ) from error
+    if found.format != _FORMAT:
+        what = f"the folder's journal has format {found.format}, this version reads {_FORMAT}"
+        raise UsageError(what, where=str(path), advice="name another folder")
+    return found
 
 
 def hash_of(files: Iterable[Path]) -> str:

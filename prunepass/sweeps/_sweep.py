@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
+from .._wanted import of_form
 from ..backends import ready
 from ..hosts import open_model
 from ..ir import UsageError
-from ..passes import Cost, graph_cost
+from ..measure import Timing
+from ..passes import Cost, graph_cost, keep_matching
 from . import _journal as journal
 from ._clock import accuracy_of, command
 from ._crew import Crew, LocalCrew
 from ._grid import Candidate, grid
 from ._journal import Journal
+from ._lock import held
 from ._make import PARTIAL
 from ._row import Job, Row, Setup
 
@@ -105,20 +108,19 @@ def sweep(
         tell: is told what happens.
 
     Raises:
-        UsageError: an option is wrong, or the folder holds a sweep of another model or other options.
+        UsageError: an option is wrong, another sweep works in the folder, or it holds one of another model or
+            with other options.
         ModelError: the model is invalid. BackendError: the backend or Ray is not available.
     """
-    unknown = options.keys() - SweepOptions.__annotations__.keys()
-    if unknown:
-        what = f"sweep has no option {', '.join(sorted(unknown))}"
-        raise UsageError(what, advice="help(prunepass.sweep) lists them")
+    _check_forms({**options, "budgets": budgets, "scores": scores, "aligns": aligns})
     path, builder = _onnx(model), ready(options.get("backend", "onnxruntime"))
     wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
+    timing = Timing(threads=options.get("threads", 1), duration=options.get("duration", 3.0))
     setup = Setup(
         backend=builder.name,
         version=builder.version(),
-        threads=options.get("threads", 1),
-        duration=options.get("duration", 3.0),
+        threads=timing.threads,
+        duration=timing.duration,
         keep=tuple(options.get("keep", ())),
         accuracy=options.get("accuracy", ""),
     )
@@ -126,13 +128,24 @@ def sweep(
     return _run(path, Path(folder), wanted, setup, crew, options.get("tell") or _silent)
 
 
+def _check_forms(options: Mapping[str, Any]) -> None:
+    unknown = options.keys() - {*SweepOptions.__annotations__, "budgets", "scores", "aligns"}
+    if unknown:
+        what = f"sweep has no option {', '.join(sorted(unknown))}"
+        raise UsageError(what, advice="help(prunepass.sweep) lists them")
+    for name, value in options.items():
+        if name not in ("ray", "tell"):
+            of_form(name, value, "sweep")
+
+
 def _run(
     path: Path, folder: Path, wanted: Sequence[Candidate], setup: Setup, crew: Crew, tell: Tell
 ) -> Sweep:
-    known = _opened(path, folder, setup, tell)
-    for step in _rounds(known, path, folder, wanted, crew, tell):
-        step.save(folder)
-        known = step
+    with held(folder):
+        known = _opened(path, folder, setup, tell)
+        for step in _rounds(known, path, folder, wanted, crew, tell):
+            step.save(folder)
+            known = step
     rows = tuple(known.rows[candidate.key] for candidate in wanted)
     return Sweep(path.name, folder, setup, known.before, known.accuracy, rows)
 
@@ -142,6 +155,8 @@ def _silent(text: str) -> None:
 
 
 def _onnx(model: str | os.PathLike[str]) -> Path:
+    if not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"a {type(model).__name__} is no path", advice="a sweep takes an ONNX file")
     path = Path(model)
     if not path.is_file():
         raise UsageError("there is no such file", where=str(model), advice="a sweep takes an ONNX file")
@@ -175,12 +190,8 @@ def _opened(path: Path, folder: Path, setup: Setup, tell: Tell) -> Journal:
             shutil.rmtree(left, ignore_errors=True)
         return known.standing(folder)
     tell("reading the model")
-    before = graph_cost(open_model(path).graph)
+    before = graph_cost(keep_matching(open_model(path).graph, setup.keep))
     accuracy = accuracy_of(setup, path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the folder: {error.strerror}", where=str(folder)) from error
     fresh = Journal(model=model, setup=setup, before=before, accuracy=accuracy)
     fresh.save(folder)
     return fresh

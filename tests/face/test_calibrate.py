@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,32 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, counted: li
     whole = len(counted)
     calibrated(tmp_path / "fresh")
     assert 0 < half < whole == len(counted) - whole
+
+
+@pytest.mark.parametrize("value", [[], [1.0, 0.0], [0.0] * 12, [-1.0] * 12, [1e308, 0.0, 1e308, -1.0]])
+def test_a_journal_of_nonsense_is_measured_anew(
+    value: list[float], tmp_path: Path, counted: list[int]
+) -> None:
+    first = calibrated(tmp_path, quick=True)
+    needed, journal = len(counted), tmp_path / "latency.jsonl"
+    lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    text = "".join(json.dumps({**line, "value": value}) + "\n" for line in lines)
+    journal.write_text(text, encoding="utf-8")
+    assert calibrated(tmp_path, quick=True) == first
+    assert len(counted) == 2 * needed
+
+
+def test_an_engine_that_takes_no_layer_gives_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise pp.UnsupportedError("there is no kernel")
+
+    monkeypatch.setattr("prunepass._calibrate.compare", refuse)
+    with pytest.raises(
+        pp.UnsupportedError, match=r"no layer of the model can be measured.*there is no kernel"
+    ):
+        calibrated(tmp_path)
 
 
 def test_progress_ends_at_all_of_it(tmp_path: Path, counted: list[int]) -> None:

@@ -90,7 +90,15 @@ def test_the_garbage_collector_rests_while_measuring_and_resumes_after() -> None
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("threads", 0), ("warmup", -1), ("duration", -0.1), ("iterations", 0), ("duration", float("nan"))],
+    [
+        ("threads", 0),
+        ("warmup", -1),
+        ("duration", -0.1),
+        ("iterations", 0),
+        ("duration", float("nan")),
+        ("duration", float("inf")),
+        ("threads", 100_000),
+    ],
 )
 def test_a_timing_that_measures_nothing_is_refused(field: str, value: float) -> None:
     with pytest.raises(UsageError, match=field):

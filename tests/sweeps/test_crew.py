@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +35,24 @@ def test_cores_are_shared_and_a_setting_of_the_user_stays(monkeypatch: pytest.Mo
     with _shared_cores(3):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]) == ("7", "2")
     assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_an_interruption_waits_until_every_process_knows_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, started = set(multiprocessing.active_children()), []
+    submit = ProcessPoolExecutor.submit
+
+    def interrupted(self: Any, *work: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        started.append(work)
+        return submit(self, *work)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(rows(tmp_path))
+    assert len(started) == 3
+    assert set(multiprocessing.active_children()) == before
 
 
 def test_an_interruption_ends_the_processes_and_leaves_whole_folders(tmp_path: Path) -> None:

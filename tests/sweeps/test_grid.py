@@ -27,6 +27,7 @@ def test_every_candidate_has_a_folder_name_of_its_own_that_any_system_takes() ->
         ({"budgets": ()}, "nothing to try"),
         ({"budgets": (50,)}, "fraction"),
         ({"budgets": (0.5,), "scores_": ("nonsense",)}, "nonsense"),
+        ({"budgets": (0.5,), "scores_": ("l2{nonsense=1}",)}, "nonsense"),
         ({"budgets": (0.5,), "aligns": (0,)}, "align"),
         ({"budgets": (0.5,), "kind": "joules"}, "joules"),
     ],

@@ -49,6 +49,7 @@ def test_a_candidate_is_kept_proven_and_measured_and_a_failed_one_is_a_row(net: 
     found = pp.sweep(net, tmp_path / "out", **QUICK)
     good, bad = found.rows
     assert files(tmp_path / "out") == {
+        ".lock",
         "sweep.json",
         GOOD,
         *(f"{GOOD}/{n}" for n in ("model.onnx", "plan.json", "report.json")),
@@ -155,6 +156,14 @@ def test_a_damaged_journal_is_refused_and_left_alone(net: Path, tmp_path: Path) 
     assert (tmp_path / "out" / "sweep.json").read_text("utf-8") == "{"
 
 
+def test_the_journal_of_another_version_is_refused(net: Path, tmp_path: Path) -> None:
+    sweep(net, tmp_path / "out", **QUICK)
+    journal = tmp_path / "out" / "sweep.json"
+    journal.write_text(journal.read_text("utf-8").replace('"format": 1', '"format": 2'), encoding="utf-8")
+    with pytest.raises(pp.UsageError, match="format 2"):
+        sweep(net, tmp_path / "out", **QUICK)
+
+
 def test_several_processes_give_what_one_gives(net: Path, tmp_path: Path) -> None:
     options = {**QUICK, "budgets": (0.8, 0.6, 0.0001)}
     one = sweep(net, tmp_path / "one", **options)
@@ -178,6 +187,10 @@ def test_the_journal_holds_nothing_of_the_machine(net: Path, tmp_path: Path) -> 
         ("print('x')", "its last line is 'x'"),
         ("raise SystemExit('no data')", "no data"),
         ("pass", "no number"),
+        ("print(float('nan'))", "its last line is 'nan'"),
+        ("print('-inf')", "its last line is '-inf'"),
+        ("import os; os.write(1, bytes([255]))", r"its last line is '\\xff'"),
+        ("print(1); raise SystemExit(3)", "failed with exit code 3"),
     ],
 )
 def test_an_accuracy_command_that_gives_no_number_for_the_original_is_refused(
@@ -224,6 +237,13 @@ def test_a_row_survives_the_journal() -> None:
         ("net.pt2", {}, "ONNX"),
         ("net.onnx", {"workers": 0}, "workers"),
         ("net.onnx", {"backend": "abacus"}, "abacus"),
+        ("net.onnx", {"duration": float("inf")}, "duration is inf"),
+        ("net.onnx", {"budgets": 0.5}, "budgets is a list"),
+        ("net.onnx", {"scores": "l2"}, "scores is a list"),
+        ("net.onnx", {"threads": "x"}, "threads is a whole number"),
+        ("net.onnx", {"keep": "conv0"}, "keep is a list"),
+        ("net.onnx", {"duration": float("nan")}, "duration is nan"),
+        ("net.onnx", {"keep": ("nowhere",)}, "nowhere"),
     ],
 )
 def test_what_is_wrong_is_said_before_any_work(
