@@ -39,4 +39,5 @@ from ._state import State as State
 from ._tables import passes as passes
 from ._widths import Grain as Grain
 from ._widths import allowed_widths as allowed_widths
+from ._widths import least_widths as least_widths
 from ._widths import steps as steps

@@ -145,3 +145,12 @@ class Choice(nn.Module):
         y = self.a(x)
         y = torch.cond(x.sum() > 0, torch.sin, torch.cos, (y,))
         return self.b(y)
+
+
+class Standardised(nn.Conv2d):
+    """A convolution whose weight is standardised by a normalisation in training mode, as NFNets have it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = self.weight.reshape(1, self.out_channels, -1)
+        weight = functional.batch_norm(flat, None, None, training=True, momentum=0.0).reshape_as(self.weight)
+        return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
