@@ -188,10 +188,11 @@ def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Grou
     inexact: dict[Atom, dict[str, None]] = {}
     for node in graph.nodes:
         _collect(graph, space, static, node, found, inexact)
+    inner = {node.name for node in graph.nodes if not static.isdisjoint(node.outputs)}
     names: dict[str, int] = {}
     pinned = list[tuple[Fixed, dict[Member, None], str]]()
     for leaf, members in found.items():
-        makers = [m for m in members if m.role == "produced"] or [m for m in members if m.role == "carried"]
+        makers = _makers(members, inner)
         if not makers or not _has_weight(graph, static, members):
             continue
         name = _maker_name(graph, makers[0])
@@ -203,6 +204,13 @@ def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Grou
     # Named last: what is pinned may depend on the batch size, the names of prunable groups may not.
     for fixed_leaf, members, name in pinned:
         yield Group(_unique(name, names), fixed_leaf.size, tuple(members), fixed_leaf.pins)
+
+
+def _makers(members: Iterable[Member], inner: set[str]) -> list[Member]:
+    """Who makes the channels, layers before those nodes that only compute weights; else who carries them."""
+    made = [member for member in members if member.role == "produced"]
+    layers = [member for member in made if member.node not in inner]
+    return layers or made or [member for member in members if member.role == "carried"]
 
 
 def _collect(
