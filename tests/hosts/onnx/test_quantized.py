@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import prunepass as pp
 from prunepass.hosts.onnx import capture, feeds, load, run
 from prunepass.ir import Array, Graph, fixed, rule_of
 from prunepass.ir._cutting import kept_of, masked
-from prunepass.passes import Plan, couple
+from prunepass.passes import Plan, couple, plan_for, scores
+from prunepass.passes._compensate import compensate
 from tests.hosts.onnx.models import build, round_trip, weights
 from tests.hosts.onnx.test_real import foreign
 
@@ -140,3 +143,122 @@ def test_what_is_pruned_is_what_is_masked_in_the_runtime(tmp_path: Path, per_cha
     for score in ("auto", "dfpc"):
         result = pp.prune(model, budget="macs=0.6", score=score)
         assert_masked_is_pruned(model, result.model, result.plan)
+
+
+NORMED = """
+(float[2,3,6,6] x) => (float[2,5,6,6] y) {{
+  a = Conv<pads=[1,1,1,1]>(x, wa)
+  n = BatchNormalization(a, scale, shift, mean, var)
+  r = Relu(n)
+  q = QuantizeLinear(r, sq, zq)
+  d = DequantizeLinear(q, sq, zq)
+  {weight}
+  {bias}
+  y = Conv(d, wb, bb)
+}}
+"""
+CODED = "wb = DequantizeLinear<axis=0>(kb, sb)"
+DRAWN = "cb = QuantizeLinear<axis=0>(fb, sb, zb)\n  wb = DequantizeLinear<axis=0>(cb, sb, zb)"
+_RNG = np.random.default_rng(5)
+TABLES: dict[str, Array] = {
+    "wa": weights(8, 3, 3, 3),
+    "scale": np.abs(weights(8, seed=1)) + 0.5,
+    "shift": weights(8, seed=2),
+    "mean": weights(8, seed=3),
+    "var": np.abs(weights(8, seed=4)) + 0.5,
+    "sq": np.float32(0.05),
+    "zq": np.uint8(3),
+    "kb": _RNG.integers(-90, 90, (5, 8, 1, 1)).astype(np.int8),
+    "fb": weights(5, 8, 1, 1, seed=5),
+    "sb": np.array([0.001, 0.1, 0.02, 0.05, 0.01], np.float32),
+    "zb": np.zeros(5, np.int8),
+    "kc": _RNG.integers(-5000, 5000, 5).astype(np.int32),
+    "sc": np.array([0.001, 0.1, 0.02, 0.05, 0.01], np.float32) * np.float32(0.05),
+    "fc": weights(5, seed=6),
+}
+
+
+def normed(weight: str, bias: str) -> onnx.ModelProto:
+    """A normalised layer, and one that reads it through codes."""
+    text = NORMED.format(weight=weight, bias=bias)
+    return build(text, {name: array for name, array in TABLES.items() if name in _words(text)})
+
+
+def _words(text: str) -> set[str]:
+    return set(text.replace("(", " ").replace(")", " ").replace(",", " ").split())
+
+
+@pytest.mark.parametrize("weight", [CODED, DRAWN])
+def test_scores_read_the_numbers_that_codes_stand_for(weight: str) -> None:
+    graph = capture(load(normed(weight, "bb = Identity(fc)")))
+    values = scores.get("l2")(reads=True)(couple(graph))["a"]
+    codes = TABLES["kb"] if weight == CODED else np.rint(TABLES["fb"] / TABLES["sb"].reshape(5, 1, 1, 1))
+    read = np.clip(codes, -128, 127) * TABLES["sb"].reshape(5, 1, 1, 1)
+    want = np.linalg.norm(TABLES["wa"].reshape(8, -1), axis=1) + np.linalg.norm(read[:, :, 0, 0], axis=0)
+    np.testing.assert_allclose(values, want, rtol=1e-5)
+
+
+def test_a_bias_in_codes_is_never_changed_and_a_plain_one_takes_the_mean() -> None:
+    coded, plain = (
+        pp.prune(normed(CODED, bias), budget="macs=0.6", score="variance")
+        for bias in ("bb = DequantizeLinear<axis=0>(kc, sc)", "bb = Identity(fc)")
+    )
+    assert not coded.plan.shifts
+    kept = {tensor.name: numpy_helper.to_array(tensor) for tensor in coded.model.graph.initializer}
+    np.testing.assert_array_equal(kept["kc"], TABLES["kc"])
+    assert not plain.plan.shifts, "a computed bias is nothing to write to either"
+    model = normed(CODED, "")
+    model.graph.node[-1].input[2] = "fc"
+    model.graph.initializer.append(numpy_helper.from_array(TABLES["fc"], "fc"))
+    direct = pp.prune(model, budget="macs=0.6", score="variance")
+    assert list(direct.plan.shifts) == ["fc"]
+
+
+def test_what_a_bias_in_codes_cannot_take_is_told() -> None:
+    graph = capture(load(normed(CODED, "bb = DequantizeLinear<axis=0>(kc, sc)")))
+    coupling = couple(graph)
+    found = compensate(coupling, plan_for(coupling, {"a": np.array([1, 4])}))
+    assert not found.plan.shifts
+    assert [reason.partition(":")[0] for reason in found.unrepaired.values()] == ["nowhere to put it"]
+
+
+@pytest.mark.parametrize("weight", [CODED, DRAWN])
+def test_weights_in_codes_and_weights_that_are_quantised_on_the_way_are_cut(weight: str) -> None:
+    graph, small, _ = round_trip(load(normed(weight, "bb = DequantizeLinear<axis=0>(kc, sc)")))
+    assert not foreign(graph)
+    name = "kb" if weight == CODED else "fb"
+    assert small.params[name].shape == (5, 6, 1, 1)
+    assert small.params["sb"].shape == (5,)
+
+
+def exported_mobilenet(folder: Path) -> onnx.ModelProto:
+    """torchvision's, narrow and with drawn weights, as torch writes it and the runtime's tool prepares it."""
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    net = models.mobilenet_v2(weights=None, width_mult=0.35, num_classes=20)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(3):
+            net(torch.randn(8, 3, 32, 32))
+        net.classifier[1].weight.mul_(20)
+        file = BytesIO()
+        sample = torch.randn(1, 3, 32, 32)
+        torch.onnx.export(net.eval(), (sample,), file, input_names=["x"], dynamo=True, verbose=False)
+    (folder / "torch.onnx").write_bytes(file.getvalue())
+    quantization.shape_inference.quant_pre_process(
+        folder / "torch.onnx", folder / "ready.onnx", skip_symbolic_shape=True
+    )
+    return onnx.load(folder / "ready.onnx")
+
+
+def test_a_quantised_mobilenet_is_halved_and_computes_what_is_masked(tmp_path: Path) -> None:
+    model = quantised(exported_mobilenet(tmp_path), tmp_path, (1, 3, 32, 32), per_channel=True)
+    graph = capture(load(model))
+    assert not foreign(graph)
+    groups = couple(graph).groups
+    assert sum(group.prunable for group in groups) == 25
+    assert [str(group.pins[0]) for group in groups if not group.prunable] == ["model output 'linear'"]
+    result = pp.prune(model, budget="macs=0.5", score="l2", align=8)
+    assert result.report.after.macs <= 0.5 * result.report.before.macs
+    assert_masked_is_pruned(model, result.model, result.plan)
