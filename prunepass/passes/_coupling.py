@@ -166,9 +166,11 @@ def _places(graph: Graph, space: Space) -> dict[str, Dim]:
                 named.setdefault(name, []).append((dim, node))
     places: dict[str, Dim] = {}
     for name, uses in named.items():
+        alike = len({dim.size for dim, _ in uses}) == 1
         for dim, node in uses:
-            space.unify(dim, uses[0][0])
-            if name not in graph.params or len(uses) < len(graph.readers[name]):
+            if alike:
+                space.unify(dim, uses[0][0])
+            if name not in graph.params or not alike or len(uses) < len(graph.readers[name]):
                 space.pin(dim, Pin("its entries are numbered by data that has other readers", node.origin))
         places[name] = uses[0][0]
     return places

@@ -95,9 +95,9 @@ def _dequantize_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]
 def _moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> tuple[Array | None, ...]:
     """Sample by sample, where step and zero point are constant."""
     data, *params = samples
-    if data is None or any(param is None or len(param) != 1 for param in params if param is not None):
-        return (None,)
-    if any(param is None and call.has(position) for position, param in enumerate(params, 1)):
+    varying = any(param is not None and len(param) != 1 for param in params)
+    unknown = any(param is None and call.has(position) for position, param in enumerate(params, 1))
+    if data is None or varying or unknown:
         return (None,)
     shifted = replace(call, attrs={**call.attrs, "axis": int(call.attrs["axis"]) + 1})
     return op.run(shifted, (data, *(None if param is None else param[0] for param in params)))
