@@ -262,3 +262,17 @@ def test_a_quantised_mobilenet_is_halved_and_computes_what_is_masked(tmp_path: P
     result = pp.prune(model, budget="macs=0.5", score="l2", align=8)
     assert result.report.after.macs <= 0.5 * result.report.before.macs
     assert_masked_is_pruned(model, result.model, result.plan)
+
+
+def test_a_step_for_every_block_pins_and_says_so() -> None:
+    text = """
+    (float[2,6] x) => (float[2,5] y) {
+      a = MatMul(x, wa)
+      wb = DequantizeLinear<axis=0, block_size=4>(kb, sb)
+      y = MatMul(a, wb)
+    }"""
+    arrays = {"wa": weights(6, 8), "kb": TABLES["kb"].reshape(8, 5), "sb": np.full((2, 5), 0.1, np.float32)}
+    groups = couple(capture(load(build(text, arrays, opset=21)))).groups
+    assert {pin.reason for group in groups for pin in group.pins} == {
+        "operator 'DequantizeLinear': a step for every 4 entries"
+    }
