@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from ._clock import Setting, setting_of
+from ._host_check import host_check
 from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
 from ._wanted import PruneOptions, of_form, wanted
-from .hosts import Session, open_model
-from .ir import Graph, ModelError, UsageError, VerificationError, evaluate
+from .hosts import open_model
+from .ir import UsageError
 from .passes import (
     Budget,
     Grain,
@@ -29,14 +29,10 @@ from .passes import (
     cut,
     keep_matching,
     prove,
-    random_inputs,
-    relative_error,
 )
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-_EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 
 
 @dataclass(frozen=True)
@@ -189,14 +185,6 @@ def _check_plan(plan: object) -> None:
         raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
 
 
-@dataclass(frozen=True)
-class HostCheck:
-    """The pruned model in its own host against the reference: worst relative error of the outputs."""
-
-    worst: float
-    tolerance: float
-
-
 def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
     """Prove ``pruned(x) == masked(x)``: every value of the graph in float64, the outputs in the host.
 
@@ -219,37 +207,3 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
         proof = max(proof, random, key=lambda found: found.worst)
     host_check(session, pruned, small)
     return proof
-
-
-def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
-    """Run the pruned model in its own host and compare its outputs with the cut graph's reference.
-
-    The tolerance is the rounding of the outputs' type times the number of nodes a rounding error passes.
-
-    Raises:
-        VerificationError: an output differs.
-    """
-    feeds = session.feeds() or random_inputs(small)
-    typed = {name: array.astype(_numpy_type(small.values[name].dtype)) for name, array in feeds.items()}
-    values = evaluate(small, typed)
-    tolerance = (
-        4 * max(_EPS.get(small.tensor(name).dtype, 0.0) for name in small.outputs) * (len(small.nodes) + 16)
-    )
-    worst = 0.0
-    for name, got in zip(small.outputs, session.run(pruned, typed), strict=True):
-        want = values[name] if name in values else small.params[name].read()
-        if want.dtype.kind == "f" and want.size and np.isnan(want).all():
-            what = f"output '{name}' is NaN throughout on the example inputs, so nothing can be proven"
-            raise ModelError(what, where=small.name, advice="give inputs that hold numbers")
-        error = relative_error(got, want) if got.shape == want.shape else float("inf")
-        if not error <= tolerance:
-            raise VerificationError(
-                f"output '{name}' of the pruned model is off the reference by {error:.1e} ({tolerance:.1e} allowed)",
-                where=small.name,
-            )
-        worst = max(worst, error)
-    return HostCheck(worst, tolerance)
-
-
-def _numpy_type(dtype: str) -> str:
-    return "float32" if dtype == "bfloat16" else dtype

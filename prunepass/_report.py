@@ -11,7 +11,7 @@ from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, 
 
 if TYPE_CHECKING:
     from ._clock import LatencyReport
-    from ._prune import HostCheck
+    from ._host_check import HostCheck
     from .measure import Comparison
 
 

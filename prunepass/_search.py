@@ -29,6 +29,7 @@ from .passes import (
     allowed_widths,
     couple,
     cut,
+    least_widths,
     plan_for,
     steps,
 )
@@ -160,11 +161,11 @@ class Search:
 
     def _spread(self, coupling: Coupling, fraction: float | None, rng: np.random.Generator) -> dict[str, int]:
         """A width on the grain for each group, near ``fraction`` of its size, or a drawn one."""
-        grain, found = steps(coupling, self._grain()), dict[str, int]()
+        grain, least, found = steps(coupling, self._grain()), least_widths(coupling), dict[str, int]()
         for group in coupling.prunable:
             assert group.atom is not None
             share = rng.uniform(_LEAST_PROBE, 1.0) if fraction is None else fraction
-            widths = allowed_widths(group.size, grain[group.atom], 0.0)
+            widths = allowed_widths(group.size, grain[group.atom], 0.0, least[group.atom])
             found[group.name] = min(widths, key=lambda width: abs(width - share * group.size))
         return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from prunepass._prune import host_check
+from prunepass._host_check import host_check
 from prunepass.demo._find import shipped
 from prunepass.hosts import Session, open_model
 from prunepass.ir import PrunepassError

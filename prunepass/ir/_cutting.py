@@ -116,6 +116,7 @@ def cut_run(
         array if array is None or dims is None else gather(array, kept_of(dims, norm, kept))
         for array, dims in zip(operands, rule.operands, strict=True)
     )
+    read = _recounted(read, rule, norm, kept)
     results = tuple(tuple(_count(dim, norm, kept) for dim in dims) for dims in rule.results)
     small = replace(
         call,
@@ -125,3 +126,15 @@ def cut_run(
         results=results,
     )
     return op.run(small, read)
+
+
+def _recounted(
+    read: tuple[Array | None, ...], rule: Rule, norm: Norm, kept: Kept
+) -> tuple[Array | None, ...]:
+    """Operands with what names places of a cut dim in the numbers of what is left."""
+    fresh = list(read)
+    for position, dim in rule.places.items():
+        array = fresh[position]
+        if array is not None:
+            fresh[position] = renumbered(array, *kept_of((dim,), norm, kept))
+    return tuple(fresh)

@@ -78,6 +78,9 @@ def evaluated(op: Op, call: Call, arrays: Arrays) -> tuple[Array, ...]:
 class Flow:
     """The transfer functions of a family; the defaults know nothing.
 
+    Where ``codes``, whole numbers that come out stand for a quantity and have a magnitude, as has what is
+    made of them; elsewhere they count or name something.
+
     ``call.results`` holds the result shapes whenever a transfer is called. For moments every operand is an
     array of samples ``(K, ...)``, broadcast operands that are constant have ``K = 1``; None is unknown.
     """
@@ -85,6 +88,7 @@ class Flow:
     magnitude: Transfer = _ones
     moments: Moments = _unknown
     inflow: Inflow | None = None
+    codes: bool = False
 
     @property
     def moves(self) -> bool:

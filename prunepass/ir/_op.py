@@ -66,6 +66,8 @@ class Rule:
         contracted: dims summed over as products; a zero there is the same as removal.
         statistics: dims over which a mean, variance or maximum is taken: cutting changes the function,
             so it is allowed but marked inexact.
+        spread: dims over which, taken together, entries are compared with their own mean: of a single entry
+            nothing is left, so a policy leaves at least two.
         pins: ``(dim, reason)``: may not be cut.
         sizes: attributes that are sizes of dims: a dim, or a tuple of dims and plain numbers.
         work: multiply-accumulates as a sum of products of dim sizes.
@@ -79,6 +81,7 @@ class Rule:
     results: tuple[Dims, ...]
     contracted: tuple[Dim, ...] = ()
     statistics: tuple[Dim, ...] = ()
+    spread: tuple[Dim, ...] = ()
     pins: tuple[tuple[Dim, str], ...] = ()
     sizes: Mapping[str, SizeSpec] = field(default_factory=dict)
     work: tuple[tuple[Dim, ...], ...] = ()

@@ -11,6 +11,9 @@ from ._coupling import Group as Group
 from ._coupling import Member as Member
 from ._coupling import couple as couple
 from ._cut import cut as cut
+from ._jitter import largest_moves as largest_moves
+from ._jitter import makes_codes as makes_codes
+from ._jitter import number_difference as number_difference
 from ._keep import keep_matching as keep_matching
 from ._latency import LatencyModel as LatencyModel
 from ._latency import Point as Point
@@ -39,4 +42,5 @@ from ._state import State as State
 from ._tables import passes as passes
 from ._widths import Grain as Grain
 from ._widths import allowed_widths as allowed_widths
+from ._widths import least_widths as least_widths
 from ._widths import steps as steps

@@ -13,7 +13,17 @@ from math import prod
 from ..ir import Atom, Dim, Fixed, Graph, Prod, rule_of
 from ._coupling import Coupling, couple
 
-BYTES = {"float64": 8, "int64": 8, "float16": 2, "bfloat16": 2, "int16": 2, "int8": 1, "uint8": 1, "bool": 1}
+BYTES = {
+    "float64": 8,
+    "int64": 8,
+    "float16": 2,
+    "bfloat16": 2,
+    "int16": 2,
+    "uint16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
 KINDS: tuple[str, ...] = ("macs", "params", "size", "channels")
 
 

@@ -166,9 +166,11 @@ def _places(graph: Graph, space: Space) -> dict[str, Dim]:
                 named.setdefault(name, []).append((dim, node))
     places: dict[str, Dim] = {}
     for name, uses in named.items():
+        alike = len({dim.size for dim, _ in uses}) == 1
         for dim, node in uses:
-            space.unify(dim, uses[0][0])
-            if name not in graph.params or len(uses) < len(graph.readers[name]):
+            if alike:
+                space.unify(dim, uses[0][0])
+            if name not in graph.params or not alike or len(uses) < len(graph.readers[name]):
                 space.pin(dim, Pin("its entries are numbered by data that has other readers", node.origin))
         places[name] = uses[0][0]
     return places
@@ -188,10 +190,11 @@ def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Grou
     inexact: dict[Atom, dict[str, None]] = {}
     for node in graph.nodes:
         _collect(graph, space, static, node, found, inexact)
+    inner = {node.name for node in graph.nodes if not static.isdisjoint(node.outputs)}
     names: dict[str, int] = {}
     pinned = list[tuple[Fixed, dict[Member, None], str]]()
     for leaf, members in found.items():
-        makers = [m for m in members if m.role == "produced"] or [m for m in members if m.role == "carried"]
+        makers = _makers(members, inner)
         if not makers or not _has_weight(graph, static, members):
             continue
         name = _maker_name(graph, makers[0])
@@ -203,6 +206,13 @@ def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Grou
     # Named last: what is pinned may depend on the batch size, the names of prunable groups may not.
     for fixed_leaf, members, name in pinned:
         yield Group(_unique(name, names), fixed_leaf.size, tuple(members), fixed_leaf.pins)
+
+
+def _makers(members: Iterable[Member], inner: set[str]) -> list[Member]:
+    """Who makes the channels, layers before those nodes that only compute weights; else who carries them."""
+    made = [member for member in members if member.role == "produced"]
+    layers = [member for member in made if member.node not in inner]
+    return layers or made or [member for member in members if member.role == "carried"]
 
 
 def _collect(

@@ -32,7 +32,9 @@ def cut(graph: Graph, plan: Plan) -> Graph:
 
 def _cut_param(coupling: Coupling, kept: Kept, param: Param, shifted: Array | None) -> Param:
     index = kept_of(coupling.dims[param.name], coupling.norm, kept)
-    if all(keep is None for keep in index) and shifted is None:
+    place = coupling.places.get(param.name)
+    named = () if place is None else kept_of((place,), coupling.norm, kept)
+    if all(keep is None for keep in (*index, *named)) and shifted is None:
         return param
     read: Callable[[], Array] = param.source if shifted is None else (lambda: shifted)
     shape = tuple(size if keep is None else len(keep) for size, keep in zip(param.shape, index, strict=True))

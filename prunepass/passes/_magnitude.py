@@ -142,9 +142,18 @@ def _results(coupling: Coupling, step: Step, operands: tuple[Array | None, ...])
     if not real and not any(is_float(value.dtype) for value in values):
         return tuple(np.asarray(array) for array in step.op.run(step.call, operands))
     known = dict(enumerate(step.op.flow.magnitude(step.op, step.call, operands) if real else ()))
+    codes = _are_codes(coupling, step, operands)
     return tuple(
         np.broadcast_to(np.asarray(known[i], dtype=np.float64), value.shape)
-        if i in known and is_float(value.dtype)
+        if i in known and (codes or is_float(value.dtype))
         else _plain(value)
         for i, value in enumerate(values)
+    )
+
+
+def _are_codes(coupling: Coupling, step: Step, operands: tuple[Array | None, ...]) -> bool:
+    """Whether whole numbers that the node makes stand for a quantity, or for what it reads of that kind."""
+    return step.op.flow.codes or any(
+        array is not None and array.dtype.kind == "f" and not is_float(coupling.graph.tensor(str(name)).dtype)
+        for name, array in zip(step.node.inputs, operands, strict=True)
     )

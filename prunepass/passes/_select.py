@@ -16,7 +16,7 @@ from ._knapsack import Chosen, Item, Limits, choose, give_back, kept_by
 from ._latency import LatencyModel
 from ._plan import Plan, plan_for
 from ._terms import counted_terms
-from ._widths import Grain, allowed_widths, steps
+from ._widths import Grain, allowed_widths, least_widths, steps
 
 Scores = Mapping[str, Array]
 
@@ -161,7 +161,7 @@ _PRICES: Mapping[str, Callable[[_Track], Array]] = {
 
 def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
     grain = steps(coupling, policy.widths)
-    tracks = []
+    least, tracks = least_widths(coupling), []
     for group in coupling.prunable:
         assert group.atom is not None
         values = np.asarray(scores[group.name], dtype=np.float64)
@@ -171,7 +171,7 @@ def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
                 advice="a score gives one number per channel, larger = keep",
             )
         order = np.argsort(values, kind="stable")
-        widths = allowed_widths(group.size, grain[group.atom], policy.floor)
+        widths = allowed_widths(group.size, grain[group.atom], policy.floor, least[group.atom])
         tracks.append(_Track(group, group.atom, order, values[order], widths))
     return tracks
 

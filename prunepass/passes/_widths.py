@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil, gcd
+from math import prod as product
 
-from ..ir import Atom, Dim, Dims, Fixed, Node, Prod, Sum
+from ..ir import Atom, Dim, Dims, Fixed, Node, Prod, Sum, atoms_of, kept_size, rule_of
 from ._coupling import Coupling
 from ._kinds import dtype_of, kind_of, live_nodes
+
+_COMPARED = 2
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,24 @@ def _shares(part: Atom | Prod, align: int) -> Iterator[tuple[Atom, int]]:
     yield from ((leaf, leaf.size) for leaf in atoms[1:])
 
 
-def allowed_widths(size: int, step: int, floor: float) -> list[int]:
+def least_widths(coupling: Coupling) -> dict[Atom, int]:
+    """For every group's atom how many channels must stay whatever is asked for.
+
+    One; two of the widest group where rules compare entries with their own mean over nothing but groups: of a
+    single entry nothing is left, and hosts refuse it.
+    """
+    least = {group.atom: 1 for group in coupling.prunable if group.atom is not None}
+    for node in coupling.graph.nodes:
+        over = [coupling.norm(dim) for dim in rule_of(coupling.graph, node).spread]
+        shared = [leaf for dim in over for leaf in atoms_of(dim) if leaf in least]
+        if shared and product(kept_size(dim, least) for dim in over) < _COMPARED:
+            least[max(shared, key=lambda leaf: leaf.size)] = _COMPARED
+    return least
+
+
+def allowed_widths(size: int, step: int, floor: float, least: int = 1) -> list[int]:
     """Widths a group may take, descending, from ``size`` itself to the least."""
-    least = max(1, ceil(size * floor - 1e-9))
+    least = max(least, ceil(size * floor - 1e-9))
     if step >= size:
         return [size]
     top = (size - 1) // step * step

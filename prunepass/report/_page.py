@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .._analyze import Analysis
-    from .._prune import HostCheck
+    from .._host_check import HostCheck
     from .._report import GroupRow, Report
     from ..backends import Clock
     from ..measure import Comparison, Ratio

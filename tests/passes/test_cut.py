@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Array, Graph, Param, UsageError, to_text, verify_graph
-from prunepass.passes import Cut, Plan, couple, cut, fingerprint, plan_for
+from prunepass.passes import Cut, Plan, couple, cut, fingerprint, plan_for, prove
 from tests.graphs import Builder, chain
 
 BEFORE = """\
@@ -157,3 +157,29 @@ def test_a_plan_for_other_groups_is_refused(name: str, size: int, why: str) -> N
     plan = Plan(fingerprint=fingerprint(graph), cuts={name: Cut(size, (0,))})
     with pytest.raises(UsageError, match=why):
         cut(graph, plan)
+
+
+def test_an_order_is_counted_anew_where_only_other_channels_go() -> None:
+    """Its own entries all stay, but what they name moves up."""
+    net = Builder()
+    x = net.linear(net.input(2, 3), 8, path="a")
+    order = net.constant(np.array([4, 5, 6, 7]))
+    taken = net.add("gather", x, order, axis=1)
+    first = net.add("slice", x, axis=1, start=0, stop=4, step=1)
+    graph = net.graph(net.linear(taken, 2, path="b"), net.linear(first, 2, path="c"))
+    coupling = couple(graph)
+    name = next(group.name for group in coupling.prunable if any(m.node == "c" for m in group.members))
+    plan = plan_for(coupling, {name: np.array([1, 2])})
+    small = cut(graph, plan)
+    assert small.params[order].read().tolist() == [2, 3, 4, 5]
+    prove(graph, small, plan)
+
+
+def test_an_order_for_two_axes_of_other_lengths_holds_both() -> None:
+    net = Builder()
+    x = net.linear(net.input(2, 3), 8, path="a")
+    order = net.constant(np.arange(4))
+    taken = net.add("gather", x, order, axis=1)
+    scale = net.add("gather", net.weight(6), order, axis=0)
+    graph = net.graph(net.linear(net.add("multiply", taken, scale), 2, path="b"))
+    assert not couple(graph).prunable

@@ -24,7 +24,8 @@ SHARDS, PER_SHARD = 8, 400
 # Sums of a few hundred products, in another order: some hundred roundings of 1.1e-16.
 TOLERANCE = 1e-11
 # Their results are numbers that count a shape; how networks read them is tested with the coupling.
-NOT_IN_NETWORKS = {"size"}
+# Codes round, which bounds do not know of: test_codes.py puts them between the operators of these networks.
+NOT_IN_NETWORKS = {"size", "quantize", "dequantize"}
 
 
 @cache

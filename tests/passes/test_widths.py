@@ -7,7 +7,7 @@ import pytest
 
 from prunepass.ir import Atom, Dim, Prod, atoms_of, kept_size
 from prunepass.passes import Coupling, couple
-from prunepass.passes._widths import Grain, allowed_widths, steps
+from prunepass.passes._widths import Grain, allowed_widths, least_widths, steps
 from tests.graphs import Builder, chain
 from tests.passes.networks import random_networks
 
@@ -43,6 +43,48 @@ def test_widths_go_down_in_steps_as_far_as_the_floor(
     size: int, step: int, floor: float, widths: list[int]
 ) -> None:
     assert allowed_widths(size, step, floor) == widths
+
+
+def normed(op: str, layers: int = 1, *, in_place: bool = False, **attrs: object) -> Coupling:
+    """Layers side by side, a norm over all their channels, or over positions as well, and what reads it."""
+    net = Builder()
+    x = net.input(2, 5, 6)
+    parts = [net.linear(x, 4 + at, path=f"part{at}") for at in range(layers)]
+    x = parts[0] if layers == 1 else net.add("concat", *parts, axis=2)
+    if in_place:
+        x = net.add("permute", net.add(op, net.add("permute", x, order=(0, 2, 1)), **attrs), order=(0, 2, 1))
+    else:
+        x = net.add(op, x, **attrs)
+    return couple(net.graph(net.linear(x, 3, path="out")))
+
+
+_LAST = {"axis": 2, "eps": 1e-5}
+
+
+@pytest.mark.parametrize(
+    ("coupling", "least"),
+    [
+        (normed("layer_norm", **_LAST, normalized_shape=(4,)), [2]),
+        (normed("rms_norm", **_LAST, normalized_shape=(4,)), [1]),
+        (normed("layer_norm", 2, **_LAST, normalized_shape=(9,)), [1, 1]),
+        (normed("group_norm", in_place=True, groups=1), [1]),
+    ],
+)
+def test_what_is_compared_with_its_own_mean_keeps_two_entries(coupling: Coupling, least: list[int]) -> None:
+    """Another channel or position beside it is the second one; a mean square needs none."""
+    assert list(least_widths(coupling).values()) == least
+    assert allowed_widths(4, 1, 0.0, least[0])[-1] == least[0]
+
+
+def test_of_two_groups_that_make_up_what_is_compared_the_wider_keeps_two() -> None:
+    net = Builder()
+    x = net.linear(net.input(2, 6), 3 * 8, path="both")
+    x = net.add("tanh", net.add("reshape", x, shape=(2, 3, 8)))
+    x = net.add("layer_norm", x, axis=1, normalized_shape=(3, 8), eps=1e-5)
+    x = net.linear(net.add("reshape", x, shape=(2, 24)), 5, path="out")
+    coupling = couple(net.graph(x))
+    least = {group.size: least_widths(coupling)[group.atom] for group in coupling.prunable if group.atom}
+    assert least == {3: 1, 8: 2}
 
 
 def test_a_plain_group_moves_in_steps_of_the_grain() -> None:

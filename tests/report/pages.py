@@ -7,7 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
-from prunepass._prune import HostCheck
+from prunepass._host_check import HostCheck
 from prunepass._report import GroupRow
 from prunepass.backends import Layer
 from prunepass.measure import Comparison, Measurement, Ratio, statistics

@@ -67,7 +67,10 @@ class Folder:
             arrays.append(array)
         made = self._evaluate(site, call, tuple(arrays))
         for name, array in (made or {}).items():
-            self.ledger.folded[name] = self.guide.constant(name, array)
+            held = self.guide.constant(name, array)
+            self.ledger.folded[name] = held
+            # A table that a cut shortens: what reads it must see its new size.
+            self.ledger.make(name, held.shape, self.ledger.values[name].dtype)
         return made is not None
 
     def _foldable(self, name: str) -> bool:

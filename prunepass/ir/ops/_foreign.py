@@ -9,10 +9,16 @@ from .._graph import Array
 from .._op import Call, Op, Rule
 from .._origin import Pin
 
+_UNDECLARED = "no declaration"
+
 
 def _rule(call: Call) -> Rule:
-    """Every dim of every operand and result is pinned; ``attrs['kind']`` is the host's name of it."""
-    pin = Pin(f"operator '{call.attrs.get('kind', '?')}' has no declaration", call.origin)
+    """Every dim of every operand and result is pinned.
+
+    ``attrs['kind']`` is the host's name of it; ``attrs['reason']`` what a declaration does not understand.
+    """
+    name, reason = f"operator '{call.attrs.get('kind', '?')}'", call.attrs.get("reason", _UNDECLARED)
+    pin = Pin(f"{name} has {reason}" if reason == _UNDECLARED else f"{name}: {reason}", call.origin)
     operands = tuple(None if shape is None else fixed(shape, pin) for shape in call.shapes)
     return Rule(operands, tuple(fixed(shape, pin) for shape in call.results))
 

@@ -2,7 +2,7 @@
 
 Rule: the axis that is looked into is pinned, for the numbers in the index would have to change with a cut;
 the axes of the index go on to the result, and so do all axes of the data that are not looked into. A constant
-index that names every entry once and in order (exporters write a view so) passes the axis on.
+index that takes pieces of the axis whole, or writes its rows as columns (a channel shuffle), passes them on.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .._dims import Fixed, atom, atoms, total
+from .._dims import Dim, Dims, Fixed, atom, atoms, total
 from .._errors import UnsupportedError
 from .._graph import Array, Shape
 from .._indexing import index_dims, indexed_axes, lookup, placed
 from .._moves import stay, stays
 from .._op import Aten, Call, Onnx, Op, Rule
 from .._plain import axis_of
+from .._runs import looked_up
 from .._spelling import shape_of
 
 _REASON = "entries are looked up by an index"
@@ -29,24 +30,27 @@ def _axis(call: Call) -> tuple[int, ...]:
 
 
 def _gather_rule(call: Call) -> Rule:
+    return _looked_up(call, atoms(call.shape(1)))
+
+
+def _looked_up(call: Call, entries: Dims) -> Rule:
+    """``entries`` are the dims of the index as they stand in the result."""
     shape, axis = call.shape(0), call.attrs["axis"]
-    dims, index = atoms(shape), atoms(call.shape(1))
-    along = _in_order(call, shape[axis])
-    if along is not None:
-        dims = (*dims[:axis], index[along], *dims[axis + 1 :])
-        made = (*dims[:axis], *index, *dims[axis + 1 :])
-        return Rule((dims, index), (made,), places={1: index[along]})
-    whole = (*dims[:axis], stays(shape[axis], _REASON, call), *dims[axis + 1 :])
-    return Rule((whole, index), ((*dims[:axis], *index, *dims[axis + 1 :]),))
+    dims, found = atoms(shape), _constant(call, 1, shape[axis])
+    whole = stays(shape[axis], _REASON, call) if found is None else found[0]
+    if found is not None:
+        entries = tuple(dim if dim.size == 1 else found[1] for dim in entries)
+    index = entries[len(entries) - len(call.shape(1)) :]
+    made = (*dims[:axis], *entries, *dims[axis + 1 :])
+    read = (*dims[:axis], whole, *dims[axis + 1 :])
+    return Rule((read, index), (made,), places={} if found is None else {1: whole})
 
 
-def _in_order(call: Call, size: int) -> int | None:
-    """The axis of a constant index that counts 0, 1, .. to ``size``; its other axes have one entry."""
-    if size < 2 or prod(call.shape(1)) != size or size not in call.shape(1):
-        return None
-    known = call.known(1)
-    counts = known is not None and np.array_equal(np.ravel(known), np.arange(size))
-    return call.shape(1).index(size) if counts else None
+def _constant(call: Call, position: int, size: int) -> tuple[Dim, Dim] | None:
+    """Dims of the axis and of a constant index into it; the other axes of the index have one entry."""
+    shape = call.shape(position)
+    known = call.known(position) if prod(shape) == max(shape, default=1) and prod(shape) > 1 else None
+    return None if known is None or known.dtype == bool else looked_up(known, size)
 
 
 def _gather(call: Call, x: Array, index: Array) -> Array:
@@ -55,10 +59,7 @@ def _gather(call: Call, x: Array, index: Array) -> Array:
 
 def _index_select_rule(call: Call) -> Rule:
     """As ``gather``; torch reads a single number as a list of one."""
-    shape, axis, index = call.shape(0), call.attrs["axis"], call.shape(1)
-    dims, entries = atoms(shape), atoms(index)
-    whole = (*dims[:axis], stays(shape[axis], _REASON, call), *dims[axis + 1 :])
-    return Rule((whole, entries), ((*dims[:axis], *(entries or (Fixed(1),)), *dims[axis + 1 :]),))
+    return _looked_up(call, atoms(call.shape(1)) or (Fixed(1),))
 
 
 def _index_select(call: Call, x: Array, index: Array) -> Array:
@@ -109,10 +110,27 @@ def _nd(call: Call, x: Array, index: Array) -> Array:
 
 def _index_rule(call: Call) -> Rule:
     axes, pairs = indexed_axes(call, 1), enumerate(call.shape(0))
+    alone = _alone(call, axes[0]) if len(axes) == 1 else None
+    if alone is not None:
+        return alone
     whole = tuple(stays(size, _REASON, call) if axis in axes else atom(size) for axis, size in pairs)
     operands, made = index_dims(call, 1)
     rest = tuple(dim for axis, dim in enumerate(whole) if axis not in axes)
     return Rule((whole, *operands), (placed(call, 1, made, rest),))
+
+
+def _alone(call: Call, axis: int) -> Rule | None:
+    """One constant index of one axis, into one axis."""
+    if len(call.shape(axis + 1)) != 1:
+        return None
+    found, dims = _constant(call, axis + 1, call.shape(0)[axis]), atoms(call.shape(0))
+    if found is None:
+        return None
+    whole, taken = found
+    absent = (None,) * (len(call.shapes) - 1)
+    index = (*absent[:axis], (taken,), *absent[axis + 1 :])
+    read, made = ((*dims[:axis], dim, *dims[axis + 1 :]) for dim in (whole, taken))
+    return Rule((read, *index), (made,), places={axis + 1: whole})
 
 
 def _index(call: Call, x: Array, *indices: Array | None) -> Array:

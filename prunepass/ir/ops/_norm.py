@@ -29,13 +29,14 @@ _EPS = 1e-5
 _RESOLUTION = {"float64": 2.0**-52}
 
 
-def _rule(call: Call) -> Rule:
+def _rule(call: Call, *, centred: bool) -> Rule:
     dims, axis = atoms(call.shape(0)), call.attrs["axis"]
     lead, tail = dims[:axis], dims[axis:]
     flat: Dims = (*lead, *(Fixed(1) for _ in tail))
     operands = tuple(None if shape is None else aligned(shape, dims) for shape in call.shapes)
     extra = tuple(dims if kind == "sum" else flat for kind in call.attrs.get("extra", ()))
-    return Rule(operands, (dims, *extra), statistics=tail, sizes={"normalized_shape": tail})
+    spread = tail if centred else ()
+    return Rule(operands, (dims, *extra), statistics=tail, spread=spread, sizes={"normalized_shape": tail})
 
 
 def _eps(call: Call) -> float:
@@ -115,20 +116,23 @@ _ATTRS: dict[str, str | int | tuple[str | int, ...]] = {
 _SAVED = ("mean", "rstd")
 _FUSED = ("mean", "rstd", "sum")
 _Run = Callable[..., "tuple[Array, ...]"]
+_CENTRED, _PLAIN = partial(_rule, centred=True), partial(_rule, centred=False)
 
 
-def _residual(name: str, operands: tuple[str, ...], evaluate: _Run, kind: str) -> Op:
+def _residual(
+    name: str, operands: tuple[str, ...], rule: Callable[[Call], Rule], evaluate: _Run, kind: str
+) -> Op:
     """ORT's fused residual addition and normalisation over the last axis."""
     fix = partial(_from_onnx, extra=_FUSED, eps=1e-12)
     spelling = Onnx((f"com.microsoft::{kind}",), tuple(range(len(operands))), {"eps": "epsilon"}, fix=fix)
-    return Op(name, operands, _rule, evaluate, bounded(_magnitude), onnx=(spelling,))
+    return Op(name, operands, rule, evaluate, bounded(_magnitude), onnx=(spelling,))
 
 
 ops = (
     Op(
         "layer_norm",
         ("input", "scale", "shift"),
-        _rule,
+        _CENTRED,
         _layer_norm,
         bounded(_magnitude),
         (
@@ -145,7 +149,7 @@ ops = (
     Op(
         "rms_norm",
         ("input", "scale"),
-        _rule,
+        _PLAIN,
         _rms_norm,
         bounded(_magnitude),
         (
@@ -166,12 +170,14 @@ ops = (
     _residual(
         "residual_layer_norm",
         ("input", "skip", "scale", "shift", "bias"),
+        _CENTRED,
         partial(_residual_norm, centred=True),
         "SkipLayerNormalization",
     ),
     _residual(
         "residual_rms_norm",
         ("input", "skip", "scale", "bias"),
+        _PLAIN,
         _rms_residual,
         "SkipSimplifiedLayerNormalization",
     ),

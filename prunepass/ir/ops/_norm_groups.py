@@ -33,7 +33,8 @@ def _group_rule(call: Call) -> Rule:
     params = (_param(call, i, g, channels) for i in range(1, len(call.shapes)))
     saved = ((batch, g),) * (2 if call.attrs.get("saved") else 0)
     sizes: dict[str, Dim] = {"groups": g, "channels": channels, "batch": batch, "space": prod(*space)}
-    return Rule((dims, *params), (dims, *saved), statistics=(c, *space), sizes=sizes)
+    over = (c, *space)
+    return Rule((dims, *params), (dims, *saved), statistics=over, spread=over, sizes=sizes)
 
 
 def _param(call: Call, position: int, g: Dim, channels: Dim) -> Dims | None:
@@ -78,7 +79,8 @@ def _instance_rule(call: Call) -> Rule:
         raise UnsupportedError(f"no channels in {shape}", where=call.origin)
     dims = atoms(shape)
     params = ((dims[1],) if call.has(i) else None for i in range(1, len(call.shapes)))
-    return Rule((dims, *params), (dims,), statistics=() if _carried(call) else dims[2:])
+    over = () if _carried(call) else dims[2:]
+    return Rule((dims, *params), (dims,), statistics=over, spread=over)
 
 
 def _carried(call: Call) -> bool:

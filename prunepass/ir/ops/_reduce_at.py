@@ -34,7 +34,8 @@ def _variance(call: Call, x: Array) -> tuple[Array, ...]:
 
 
 def _variance_rule(call: Call) -> Rule:
-    return reduced(call, exact=False, results=2 if call.attrs.get("mean") else 1)
+    rule = reduced(call, exact=False, results=2 if call.attrs.get("mean") else 1)
+    return replace(rule, spread=rule.statistics)
 
 
 def _variance_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:

@@ -145,3 +145,26 @@ class Choice(nn.Module):
         y = self.a(x)
         y = torch.cond(x.sum() > 0, torch.sin, torch.cos, (y,))
         return self.b(y)
+
+
+class Standardised(nn.Conv2d):
+    """A convolution whose weight is standardised by a normalisation in training mode, as NFNets have it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = self.weight.reshape(1, self.out_channels, -1)
+        weight = functional.batch_norm(flat, None, None, training=True, momentum=0.0).reshape_as(self.weight)
+        return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+class Reordered(nn.Module):
+    """Channels in the order of a buffer: shuffled between groups, halves exchanged, or a part of them."""
+
+    def __init__(self, order: list[int], *, select: bool = False) -> None:
+        super().__init__()
+        self.a, self.select = nn.Conv2d(3, 8, 3, padding=1), select
+        self.b = nn.Conv2d(len(order), 4, 1)
+        self.register_buffer("order", torch.tensor(order))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.a(x))
+        return self.b(x.index_select(1, self.order) if self.select else x[:, self.order])

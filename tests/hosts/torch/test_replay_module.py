@@ -12,7 +12,8 @@ from torch import nn
 
 from prunepass.hosts.torch import ReplayMismatch, capture, export, replay_module
 from prunepass.ir import Graph, UnsupportedError
-from tests.hosts.torch.nets import Contrary, Heads, Literal, Shared, TwoConvs
+from prunepass.passes import Policy, couple, cut
+from tests.hosts.torch.nets import Contrary, Heads, Literal, Shared, Standardised, TwoConvs
 from tests.hosts.torch.trials import assert_computes, cut_module, double, random_cut
 
 IMAGE = torch.randn(2, 3, 6, 6)
@@ -329,3 +330,16 @@ def test_code_that_branches_on_a_size_is_noticed_and_kept_whole() -> None:
     small, _, attempts = cut_module(model, inputs)
     assert attempts == 2
     assert small.a.out_features == 8
+
+
+def test_weights_that_are_standardised_are_cut_as_far_as_their_own_code_runs() -> None:
+    """torch refuses to compare a single entry with its mean, and the module would be pinned for it."""
+    convs = Standardised(3, 8, 1), Standardised(8, 4, 1), Standardised(4, 5, 1)
+    model, inputs = double((nn.Sequential(convs[0], nn.ReLU(), convs[1], nn.ReLU(), convs[2]).eval(), IMAGE))
+    before = capture(export(model, inputs), form="module")
+    coupling = couple(before)
+    scores = {group.name: np.arange(float(group.size)) for group in coupling.prunable}
+    after = cut(before, Policy("channels=0.34").plan(coupling, scores))
+    small = replay_module(model, before, after, inputs)
+    assert [conv.weight.shape[:2] for conv in small[::2]] == [(2, 3), (2, 2), (5, 2)]
+    assert_computes(small, inputs, after)

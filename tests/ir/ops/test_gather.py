@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prunepass.ir import Array, Atom, Call, Fixed, Sampler, UnsupportedError, registry
+from prunepass.ir import Array, Atom, Call, Fixed, Sampler, UnsupportedError, atoms_of, registry
 from tests.probe import Probe, data, probe_aten, probe_onnx
 
 
@@ -41,11 +41,28 @@ def test_an_index_that_names_every_entry_in_order_passes_the_axis_on(shape: tupl
     assert rule.places == {1: passed}
 
 
-@pytest.mark.parametrize("places", [[0, 1, 3, 2], [0, 1, 2], [[0, 1], [2, 3]], [-4, -3, -2, -1]])
+@pytest.mark.parametrize("places", [[0, 1, 3, 2], [3, 2, 1, 0], [[0, 1], [2, 3]], [-4, -3, -2, -1]])
 def test_any_other_index_does_not(places: Any) -> None:
     rule = probe_onnx("Gather", 13, [data(3, 4, 2), np.array(places)], {"axis": 1}).rule
     assert isinstance(rule.operands[0][1], Fixed)  # type: ignore[index]
     assert not rule.places
+
+
+SWAPPED, TWICE, PART = [5, 6, 7, 0, 1, 2, 3, 4], [0, 1, 2, 3, 2, 3, 4, 5], [1, 2, 3, 4]
+SHUFFLED = [0, 2, 4, 6, 1, 3, 5, 7]
+
+
+@pytest.mark.parametrize("places", [SWAPPED, TWICE, PART, SHUFFLED, list(range(8))])
+def test_pieces_that_stay_whole_and_rows_that_become_columns_pass_on(places: list[int]) -> None:
+    given = np.array(places)
+    for probe in (
+        probe_onnx("Gather", 13, [data(3, 8, 2), given[None]], {"axis": 1}),
+        probe_aten("index_select.default", data(3, 8, 2), 1, given),
+        probe_aten("index.Tensor", data(3, 8, 2), [None, given]),
+    ):
+        whole, taken = probe.rule.operands[0][1], probe.rule.results[0][-2]  # type: ignore[index]
+        assert [*probe.rule.places.values()] == [whole]
+        assert set(atoms_of(taken)) <= set(atoms_of(whole))
 
 
 def test_a_gather_of_sizes_gives_whole_numbers() -> None:
