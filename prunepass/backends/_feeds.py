@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from ..ir import UsageError
-from ._protocol import Feeds, TensorSpec
+from ._protocol import Feeds, Shapes, TensorSpec
 
-_GIVE = "pass feeds={name: array}"
+_GIVE = "pass feeds={name: array or shape} (--shape)"
 
 
 def check_feeds(inputs: Sequence[TensorSpec], feeds: Feeds) -> None:
@@ -44,7 +44,11 @@ def _form(shape: Sequence[int | str], dtype: str) -> str:
 
 
 def random_feeds(
-    inputs: Sequence[TensorSpec], sizes: Mapping[str, int] | None = None, *, seed: int = 0
+    inputs: Sequence[TensorSpec],
+    sizes: Mapping[str, int] | None = None,
+    *,
+    shapes: Shapes | None = None,
+    seed: int = 0,
 ) -> dict[str, npt.NDArray[Any]]:
     """Made-up inputs: standard normal for floats, 0 and 1 for integers and booleans.
 
@@ -54,11 +58,43 @@ def random_feeds(
 
     Args:
         sizes: of free dims by name. A free first dim that is not in it is a batch of 1.
+        shapes: of inputs by name; others are as the engine says.
 
     Raises:
-        UsageError: another free dim has no size, or an input is no array.
+        UsageError: another free dim has no size, an input is no array, or a shape is for no input or does not
+            fit it.
     """
-    return {spec.name: _random(spec, _shape(spec, sizes or {}), seed) for spec in inputs}
+    given = shapes or {}
+    made = {
+        spec.name: _random(spec, tuple(given.get(spec.name) or _shape(spec, sizes or {})), seed)
+        for spec in inputs
+    }
+    check_feeds(
+        inputs, {**made, **{name: np.zeros(shape) for name, shape in given.items() if name not in made}}
+    )
+    return made
+
+
+def feeds_of(inputs: Sequence[TensorSpec], given: Feeds | None) -> Feeds:
+    """What to feed: arrays as they are given, and made-up ones of the shapes that stand in place of arrays.
+
+    Where there are shapes, inputs that are not named are made up too; see :func:`random_feeds`.
+
+    Raises:
+        UsageError: a shape or an array does not fit, or an array is missing.
+    """
+    shapes = {name: value for name, value in (given or {}).items() if _is_shape(value)}
+    if given is not None and not shapes:
+        check_feeds(inputs, given)
+        return given
+    made = random_feeds(inputs, shapes=shapes)
+    whole = {**made, **{name: value for name, value in (given or {}).items() if name not in shapes}}
+    check_feeds(inputs, whole)
+    return whole
+
+
+def _is_shape(value: object) -> TypeGuard[tuple[int, ...]]:
+    return isinstance(value, tuple) and all(isinstance(size, int) for size in value)
 
 
 def _shape(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
@@ -67,7 +103,7 @@ def _shape(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
         if isinstance(size, str):
             if size not in sizes and axis > 0:
                 what = f"axis {axis} of input '{spec.name}' is free ('{size}'): its size decides the timing"
-                raise UsageError(what, advice=f"{_GIVE}, or say the size")
+                raise UsageError(what, advice=_GIVE)
             size = sizes.get(size, 1)
         shape.append(size)
     return tuple(shape)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ._device_times import DeviceTimes
 
 Feeds: TypeAlias = Mapping[str, npt.ArrayLike]
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 # ``cpu``: CPU time of the process, which other work disturbs least, where one inference keeps one thread busy.
 # ``device``: a GPU's own, by the engine's ``device_times``. ``wall``: what somebody waits.
 Clock: TypeAlias = Literal["cpu", "wall", "device"]

@@ -122,10 +122,13 @@ def _pair(assignment: str) -> tuple[str, str]:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @_BACKEND
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of one inference.")
+@click.option(
+    "--shape", multiple=True, metavar="SHAPE", help="Of an input whose sizes are free, NAME=1,3,224,224."
+)
 @click.option("--duration", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds a model.")
 @click.option("--json", "json_out", metavar="F", help="Also write the result as JSON; - is stdout, alone.")
 @spoken
-def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | None, **timing: Any) -> None:
+def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | None, **given: Any) -> None:
     """Time models against the first of them.
 
     Interleaved, by wall time and by CPU time, in trtexec's terms.
@@ -133,13 +136,15 @@ def bench(face: Face, models: tuple[str, ...], backend: str, json_out: str | Non
     from ..backends import ready
     from ..measure import compare, progress_bar
     from ._files import Outputs, check_outputs
+    from ._models import named_shapes
 
     builder = ready(backend)
     check_outputs((None if json_out == "-" else json_out,), models)
     files = [readable(model, builder) for model in models]
+    feeds = named_shapes(given.pop("shape"))
     quiet = face.verbosity < 0 or not face.err.is_terminal
     with nullcontext() if quiet else progress_bar("measuring", face.err) as tick:
-        result = compare(files, builder, progress=tick, **timing)
+        result = compare(files, builder, feeds=feeds, progress=tick, **given)
     if json_out == "-":
         click.echo(result.to_json(), nl=False)
         return

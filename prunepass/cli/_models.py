@@ -126,6 +126,18 @@ def _shapes(texts: Sequence[str]) -> list[tuple[str, tuple[int, ...]]]:
     return found
 
 
+def named_shapes(texts: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
+    """Shapes by input name, None where there are none.
+
+    Raises:
+        UsageError: one is malformed or has no name.
+    """
+    found = _shapes(texts)
+    if found and not found[0][0]:
+        raise UsageError(f"the shape '{texts[0]}' has no name", advice="write --shape x=1,3,224,224")
+    return dict(found) or None
+
+
 def _onnx_inputs(sizes: Sequence[tuple[str, tuple[int, ...]]]) -> Mapping[str, Any] | Sequence[Any] | None:
     if not sizes:
         return None

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..backends import Backend, Clock, DeviceTimed, Engine, Feeds, check_feeds, get, random_feeds
+from ..backends import Backend, Clock, DeviceTimed, Engine, Feeds, feeds_of, get
 from ..ir import UsageError
 from ._progress import Progress
 from ._result import Comparison, Measurement
@@ -35,7 +35,8 @@ def compare(
         models: anything the backend builds, or engines that are built already (they stay open).
         backend: name or object; builds those of ``models`` that are no engines yet.
         names: for the report; file names without their ending unless given.
-        feeds: inputs of one inference, for every model alike; made up unless given.
+        feeds: inputs of one inference by name, for every model alike: arrays, or shapes (tuples) of arrays to make
+            up. All are made up unless given; a free size other than that of the batch must be.
         progress: is told how much is done, 0 to 1.
         timing: fields of :class:`Timing`: ``threads`` (1), ``warmup`` (0.2 s), ``duration`` (3 s for each
             model), ``iterations`` (10 rounds at least).
@@ -99,8 +100,7 @@ def _engine(model: object, builder: Backend, timing: Timing, stack: ExitStack) -
 
 def _inference(engine: Engine, feeds: Feeds | None) -> tuple[Infer, Device | None]:
     """One inference, and so many by the clock of the engine's device where that has one."""
-    made = random_feeds(engine.inputs) if feeds is None else feeds
-    check_feeds(engine.inputs, made)
+    made = feeds_of(engine.inputs, feeds)
     device = _device(engine, made) if isinstance(engine, DeviceTimed) else None
     return lambda: engine.run(made), device
 

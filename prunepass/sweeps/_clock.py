@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..hosts import open_model
 from ..ir import UsageError
 from ..measure import compare
 from ._make import guarded
@@ -27,12 +28,21 @@ def timed(job: Job, row: Row) -> Row:
             (job.model, model),
             setup.backend,
             names=("original", job.candidate.name),
+            feeds=_shapes(job.model),
             threads=setup.threads,
             duration=setup.duration,
         )
         return msgspec.structs.replace(row, timing=timing, accuracy=accuracy)
 
     return guarded(job, measure)
+
+
+def _shapes(model: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes that the model was captured with: free sizes are the same in every measurement."""
+    graph = open_model(model).graph
+    read = {name for node in graph.nodes for name in node.inputs}
+    # Some engines leave out an input that nothing reads.
+    return {name: graph.values[name].shape for name in graph.inputs if name in read}
 
 
 def accuracy_of(setup: Setup, model: Path) -> float | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prunepass.backends import TensorSpec, check_feeds, random_feeds
+from prunepass.backends import TensorSpec, check_feeds, feeds_of, random_feeds
 from prunepass.ir import UsageError
 
 IMAGE = TensorSpec("image", ("batch", 3, 4, 5), "float32")
@@ -39,6 +39,23 @@ def test_a_free_dim_other_than_the_batch_needs_a_size() -> None:
     with pytest.raises(UsageError, match="height"):
         random_feeds((spec,))
     assert random_feeds((spec,), {"height": 6, "batch": 2})["image"].shape == (2, 3, 6, 4)
+
+
+def test_a_shape_stands_for_an_array_to_make_up() -> None:
+    spec = TensorSpec("image", ("batch", 3, "height", 4), "float32")
+    feeds = feeds_of((spec, IDS), {"image": (2, 3, 6, 4)})
+    assert {name: np.shape(array) for name, array in feeds.items()} == {"image": (2, 3, 6, 4), "ids": (2, 7)}
+    ids = np.ones((2, 7), np.int64)
+    assert feeds_of((spec, IDS), {"image": (1, 3, 6, 4), "ids": ids})["ids"] is ids
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [({"picture": (1,)}, "no input 'picture'"), ({"image": (1, 4, 4, 5)}, r"got float32\[1, 4, 4, 5\]")],
+)
+def test_a_shape_that_fits_no_input_is_refused(shapes: dict[str, tuple[int, ...]], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        feeds_of((IMAGE,), shapes)
 
 
 @pytest.mark.parametrize("dtype", ["str", "bfloat16", "seq(tensor(float))"])

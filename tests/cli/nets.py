@@ -36,6 +36,18 @@ def classifier() -> onnx.ModelProto:
     return model(nodes, {"x": (1, 3, 8, 8)}, {"y": (1, 5)}, **weights)
 
 
+def resizable() -> onnx.ModelProto:
+    """The same with any batch, height and width."""
+    proto = classifier()
+    for tensor, free in (
+        (proto.graph.input[0], {0: "batch", 2: "height", 3: "width"}),
+        (proto.graph.output[0], {0: "batch"}),
+    ):
+        for axis, name in free.items():
+            tensor.type.tensor_type.shape.dim[axis].dim_param = name
+    return proto
+
+
 def save(path: Path, proto: onnx.ModelProto | None = None) -> str:
     onnx.save(proto or classifier(), path)
     return str(path)

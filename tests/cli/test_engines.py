@@ -99,6 +99,17 @@ def test_bench_compares_with_the_first(tmp_path: Path, capsys: pytest.CaptureFix
     assert "1.00x" in ran.out
 
 
+def test_bench_asks_for_the_size_that_decides_the_timing_and_takes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nets.save(tmp_path / "net.onnx", nets.resizable())
+    asked = run(capsys, "bench", net, *FAST)
+    assert asked.code == 2 and "'height'" in asked.err and "--shape" in asked.err
+    assert run(capsys, "bench", net, *FAST, "--shape", "x=1,3,12,9").code == 0
+    nameless = run(capsys, "bench", net, *FAST, "--shape", "1,3,12,9")
+    assert nameless.code == 2 and "has no name" in nameless.err
+
+
 def test_bench_to_stdout_is_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran = run(capsys, "bench", nets.save(tmp_path / "a.onnx"), *FAST, "--json", "-", "--threads", "1")
     assert json.loads(ran.out)["threads"] == 1

@@ -62,6 +62,12 @@ def test_a_candidate_is_kept_proven_and_measured_and_a_failed_one_is_a_row(net: 
     assert found.done == (good,)
 
 
+def test_a_model_of_free_sizes_is_measured_at_those_that_it_was_captured_with(tmp_path: Path) -> None:
+    net = Path(nets.save(tmp_path / "net.onnx", nets.resizable()))
+    (row,) = pp.sweep(net, tmp_path / "out", budgets=(0.6,), scores=("l2",), duration=0.0).rows
+    assert row.timing is not None, row.reason
+
+
 def test_the_plan_that_is_kept_makes_the_model_that_is_kept(net: Path, tmp_path: Path) -> None:
     sweep(net, tmp_path / "out", **QUICK)
     place = tmp_path / "out" / GOOD
