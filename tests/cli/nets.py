@@ -39,12 +39,10 @@ def classifier() -> onnx.ModelProto:
 def resizable() -> onnx.ModelProto:
     """The same with any batch, height and width."""
     proto = classifier()
-    for tensor, free in (
-        (proto.graph.input[0], {0: "batch", 2: "height", 3: "width"}),
-        (proto.graph.output[0], {0: "batch"}),
-    ):
-        for axis, name in free.items():
-            tensor.type.tensor_type.shape.dim[axis].dim_param = name
+    (given,), (made,) = proto.graph.input, proto.graph.output
+    for axis, name in {0: "batch", 2: "height", 3: "width"}.items():
+        given.type.tensor_type.shape.dim[axis].dim_param = name
+    made.type.tensor_type.shape.dim[0].dim_param = "batch"
     return proto
 
 
