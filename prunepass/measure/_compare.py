@@ -71,7 +71,7 @@ def compare(
 
 def _deciding(backends: Sequence[Backend], samples: Sequence[Sample], threads: int) -> Clock:
     """The clock that all engines share, as far as their backends tell; of engines that differ, what a user waits."""
-    clocks = {backend.clock({"threads": threads}) for backend in backends}
+    clocks: set[Clock] = {backend.clock({"threads": threads}) for backend in backends}
     clock = clocks.pop()
     if clocks or (clock == "device" and not all(sample.device for sample in samples)):
         return "wall"

@@ -40,7 +40,8 @@ def page_of_sweep(found: Sweep, *, beside: str = ".") -> Page:
 
 def clock_of(found: Sweep) -> Clock:
     """The clock that decided between the candidates; they were all measured alike."""
-    return next((row.timing.clock for row in found.rows if row.timing is not None), "cpu")
+    clocks: list[Clock] = [row.timing.clock for row in found.rows if row.timing is not None]
+    return clocks[0] if clocks else "cpu"
 
 
 def _trial(row: Row, quality: Quality, beside: str) -> Trial:
