@@ -102,7 +102,7 @@ def test_a_command_runs_as_it_is_written(
     if command[0] in ("prune", "check"):
         # Whether a budget is met must not hang on how busy this machine is.
         engine = ClockworkBackend(lambda graph: staircase(graph, overhead=0))
-        monkeypatch.setattr("prunepass._clock.get", lambda name: engine)
+        monkeypatch.setattr("prunepass._clock.ready", lambda name: engine)
         monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
     code = main(command)
     assert code == 0, capsys.readouterr().err

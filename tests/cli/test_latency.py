@@ -28,7 +28,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> ClockworkBackend:
     backend = ClockworkBackend(by_channels)
     monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
     monkeypatch.setattr("prunepass._calibrate.compare", clockwork.compare)
-    monkeypatch.setattr("prunepass._clock.get", lambda name: backend)
+    monkeypatch.setattr("prunepass._clock.ready", lambda name: backend)
     return backend
 
 
