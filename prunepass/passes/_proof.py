@@ -194,10 +194,10 @@ def _gap(got: Array, want: Array) -> float:
 
 
 def _refuse_empty(graph: Graph, plan: Plan) -> None:
-    """Where nothing comes out, any cut is as good as any other."""
-    if plan.cuts and graph.outputs and all(0 in graph.tensor(name).shape for name in graph.outputs):
+    """Where nothing goes in, any cut is as good as any other. (Sizes of outputs may depend on the data.)"""
+    if plan.cuts and graph.inputs and all(0 in graph.tensor(name).shape for name in graph.inputs):
         raise ModelError(
-            "every output is empty, so nothing can be proven",
+            "every input is empty, so nothing can be proven",
             where=graph.name,
             advice="capture it with inputs that hold something, a batch of 1 at least",
         )

@@ -116,12 +116,12 @@ def test_nothing_is_proven_by_nan() -> None:
         prove(graph, small, plan)
 
 
-def test_nothing_is_proven_where_nothing_comes_out() -> None:
+def test_nothing_is_proven_where_nothing_goes_in() -> None:
     graph = chain(8)
     empty = {name: replace(value, shape=(0, *value.shape[1:])) for name, value in graph.values.items()}
     graph = replace(graph, values=empty)
     small, plan = pruned(graph)
-    with pytest.raises(ModelError, match="every output is empty, so nothing can be proven"):
+    with pytest.raises(ModelError, match="every input is empty, so nothing can be proven"):
         prove(graph, small, plan)
 
 
