@@ -9,6 +9,7 @@ import filecmp
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,8 +95,12 @@ class Outputs:
 
 
 def _replace(new: Path, old: Path) -> None:
-    if not (old.is_file() and filecmp.cmp(new, old, shallow=False)):
-        new.replace(old)
+    """Put ``new`` in the place of ``old``, whose permissions stay, unless they are equal."""
+    if old.is_file():
+        if filecmp.cmp(new, old, shallow=False):
+            return
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
+    new.replace(old)
 
 
 def depfile(target: str, needs: Iterable[str | Path]) -> str:

@@ -64,6 +64,15 @@ def test_a_changed_file_is_replaced_and_an_equal_one_is_not(tmp_path: Path) -> N
     assert (tmp_path / "a").read_text("utf-8") == "2"
 
 
+def test_a_file_that_is_replaced_keeps_its_rights(tmp_path: Path) -> None:
+    old = tmp_path / "a.json"
+    old.write_text("old")
+    old.chmod(0o640)
+    with Outputs() as outputs:
+        outputs.text(old, "new")
+    assert old.read_text() == "new" and stat.S_IMODE(old.stat().st_mode) == 0o640
+
+
 def test_a_link_to_the_input_is_the_input(tmp_path: Path) -> None:
     (tmp_path / "net").touch()
     (tmp_path / "link").symlink_to(tmp_path / "net")
