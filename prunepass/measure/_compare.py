@@ -13,7 +13,7 @@ from ..backends import Backend, Clock, DeviceTimed, Engine, Feeds, feeds_of, get
 from ..ir import UsageError
 from ._progress import Progress
 from ._result import Comparison, Measurement
-from ._rounds import Device, Infer, Sample, Timing, TimingOptions, rounds
+from ._rounds import Device, Infer, Sample, Timing, TimingOptions, rounds, timing_of
 from ._stats import ratio, statistics
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def compare(
     """
     if not models:
         raise UsageError("there is nothing to compare", advice="give one model or more")
-    chosen, builder = Timing(**timing), get(backend) if isinstance(backend, str) else backend
+    chosen, builder = timing_of(timing), get(backend) if isinstance(backend, str) else backend
     labels = _labels(models, names)
     with ExitStack() as stack:
         engines = [_engine(model, builder, chosen, stack) for model in models]
@@ -88,7 +88,7 @@ def throughput(
 ) -> Measurement:
     """Time one engine; arguments and errors as in :func:`compare`, but ``threads`` stays as it was built."""
     infer, device = _inference(engine, feeds)
-    (sample,) = rounds([infer], Timing(**timing), devices=[device], tick=progress)
+    (sample,) = rounds([infer], timing_of(timing), devices=[device], tick=progress)
     return _measurement(name or engine.backend.name, sample, sample)
 
 

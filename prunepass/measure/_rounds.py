@@ -57,6 +57,19 @@ class Timing:
             raise UsageError(f"threads is {self.threads}", advice=f"it is at most {MOST_THREADS}")
 
 
+def timing_of(options: TimingOptions) -> Timing:
+    """How long to measure, from keywords.
+
+    Raises:
+        UsageError: a keyword is unknown, or its value is out of range.
+    """
+    unknown = options.keys() - TimingOptions.__annotations__.keys()
+    if unknown:
+        known = ", ".join(TimingOptions.__annotations__)
+        raise UsageError(f"there is no option {', '.join(sorted(unknown))}", advice=f"a timing has {known}")
+    return Timing(**options)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What one engine took, in seconds.

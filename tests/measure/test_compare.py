@@ -121,3 +121,9 @@ def test_onnx_models_are_compared_on_onnx_runtime() -> None:
     found = compare([conv_net(32), conv_net(16)], names=["dense", "pruned"], **QUICK)
     assert found.backend == "onnxruntime"
     assert found["pruned"].wall.count >= 3
+
+
+def test_an_unknown_option_of_the_timing_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no option rounds") as caught:
+        compare(["a"], IdleBackend(), rounds=3)  # type: ignore[call-arg]
+    assert "iterations" in caught.value.advice
