@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .hosts import Session
-from .ir import Array, Graph, ModelError, VerificationError, evaluate
-from .passes import largest_moves, makes_codes, number_difference, random_inputs, relative_error
+from .ir import Array, Graph, VerificationError, evaluate
+from .passes import largest_moves, makes_codes, number_difference, random_inputs, refuse_nan, relative_error
 
 _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 # Of how far the reference moves by itself.
@@ -45,7 +42,8 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
         name: (got, values[name] if name in values else small.params[name].read())
         for name, got in zip(small.outputs, session.run(pruned, typed), strict=True)
     }
-    _refuse_nan(small, {name: want for name, (_, want) in pairs.items()})
+    for name, (_, want) in pairs.items():
+        refuse_nan(small, name, want, examples=True)
     errors = {name: _error(*pair, exact=True) for name, pair in pairs.items()}
     if max(errors.values(), default=0.0) > tolerance and makes_codes(small):
         errors = {name: _error(*pair, exact=False) for name, pair in pairs.items()}
@@ -57,14 +55,6 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
                 where=small.name,
             )
     return HostCheck(max(errors.values(), default=0.0), tolerance)
-
-
-def _refuse_nan(graph: Graph, outputs: Mapping[str, Array]) -> None:
-    """NaN equals whatever stands in its place."""
-    for name, want in outputs.items():
-        if want.dtype.kind == "f" and want.size and np.isnan(want).all():
-            what = f"output '{name}' is NaN throughout on the example inputs, so nothing can be proven"
-            raise ModelError(what, where=graph.name, advice="give inputs that hold numbers")
 
 
 def _error(got: Array, want: Array, *, exact: bool) -> float:

@@ -17,7 +17,6 @@ from .passes import (
     Budget,
     Clocked,
     Coupling,
-    Grain,
     LatencyModel,
     LayerTable,
     Observer,
@@ -146,7 +145,7 @@ class Search:
     def _points(self) -> Iterator[Point]:
         """The original, and whole networks at equal and at random fractions."""
         coupling = couple(self.graph)
-        self.model = LatencyModel.unfitted(coupling, self._grain().coarsest, self.table)
+        self.model = LatencyModel.unfitted(coupling, self.policy.widths.coarsest, self.table)
         yield Point(self.model.features({}), 1.0)
         rng = np.random.default_rng(0)
         for fraction in _PROBES_WITH_TABLE if self.table else _PROBES:
@@ -161,17 +160,13 @@ class Search:
 
     def _spread(self, coupling: Coupling, fraction: float | None, rng: np.random.Generator) -> dict[str, int]:
         """A width on the grain for each group, near ``fraction`` of its size, or a drawn one."""
-        grain, least, found = steps(coupling, self._grain()), least_widths(coupling), dict[str, int]()
+        grain, least, found = steps(coupling, self.policy.widths), least_widths(coupling), dict[str, int]()
         for group in coupling.prunable:
             assert group.atom is not None
             share = rng.uniform(_LEAST_PROBE, 1.0) if fraction is None else fraction
             widths = allowed_widths(group.size, grain[group.atom], 0.0, least[group.atom])
             found[group.name] = min(widths, key=lambda width: abs(width - share * group.size))
         return found
-
-    def _grain(self) -> Grain:
-        widths: Grain = self.policy.widths
-        return widths
 
     # The rounds.
 

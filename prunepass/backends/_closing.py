@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Closing:
+class Closing(ABC):
     """A context manager that closes what it manages."""
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """Free what is held; a second call does nothing."""
 
     def __enter__(self) -> Self:
         return self

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from ..ir import BackendError
 
 
-class Here:
+class Here(ABC):
     """A backend that is available where :meth:`ready` does not fail."""
 
+    @abstractmethod
     def ready(self) -> object:
         """What building needs: the engine's package, and a device where it needs one.
 
         Raises:
             BackendError: it is missing; says what to install.
         """
-        raise NotImplementedError
 
     def unavailable(self) -> str | None:
         """Why it cannot build here, None where it can."""

@@ -33,6 +33,7 @@ from ._proof import Proof as Proof
 from ._proof import masked_values as masked_values
 from ._proof import prove as prove
 from ._proof import random_inputs as random_inputs
+from ._proof import refuse_nan as refuse_nan
 from ._proof import relative_error as relative_error
 from ._select import Clocked as Clocked
 from ._select import Policy as Policy

@@ -86,7 +86,7 @@ def prove(
     plain = walk(pruned, feeds, params=small, keep_all=False)
     for (name, whole), (other, got) in zip(masked, plain, strict=True):
         want = gather(whole, kept_of(coupling.dims[name], coupling.norm, kept))
-        _refuse_nan(original, name, want)
+        refuse_nan(original, name, want)
         error = relative_error(got, want) if name == other and got.shape == want.shape else np.inf
         if not (error <= tolerance or rounding.explains(name, got, want, error)):
             raise VerificationError(
@@ -203,14 +203,23 @@ def _refuse_empty(graph: Graph, plan: Plan) -> None:
         )
 
 
-def _refuse_nan(graph: Graph, name: str, want: Array) -> None:
-    """A value that is NaN throughout equals anything; it would prove nothing."""
-    if want.dtype.kind == "f" and want.size and np.all(np.isnan(want)):
-        raise ModelError(
-            f"value '{name}' is NaN throughout, so nothing can be proven",
-            where=_origin(graph, name),
-            advice="look for NaN weights or negative variances",
-        )
+def refuse_nan(graph: Graph, name: str, want: Array, *, examples: bool = False) -> None:
+    """A value that is NaN throughout equals anything; it would prove nothing.
+
+    Args:
+        examples: whether it was made from the user's example inputs.
+
+    Raises:
+        ModelError: naming the value.
+    """
+    if want.dtype.kind != "f" or not want.size or not np.all(np.isnan(want)):
+        return
+    made = " on the example inputs" if examples else ""
+    raise ModelError(
+        f"value '{name}' is NaN throughout{made}, so nothing can be proven",
+        where=_origin(graph, name),
+        advice="give inputs that hold numbers" if examples else "look for NaN weights or negative variances",
+    )
 
 
 def _difference(graph: Graph, name: str, got: Array, want: Array, error: float) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 import prunepass as pp
 from prunepass.backends import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec, onnx_source
+from prunepass.backends._closing import Closing
 from prunepass.ir import Graph
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
 from tests.face.staircase import staircase
@@ -44,7 +44,7 @@ class ClockworkBackend:
         return self.built[-1]
 
 
-class ClockworkEngine:
+class ClockworkEngine(Closing):
     outputs: tuple[TensorSpec, ...] = ()
 
     def __init__(self, backend: ClockworkBackend, graph: Graph, options: dict[str, Any]) -> None:
@@ -70,14 +70,6 @@ class ClockworkEngine:
 
     def close(self) -> None:
         self.closed = True
-
-    def __enter__(self) -> ClockworkEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
 
 
 def compare(

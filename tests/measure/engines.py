@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from prunepass.backends import Clock, Feeds, Layer, LayerTime, Memory, TensorSpec
+from prunepass.backends._closing import Closing
 
 
 class IdleBackend:
@@ -35,7 +35,7 @@ class IdleBackend:
         return self.built[-1]
 
 
-class IdleEngine:
+class IdleEngine(Closing):
     """Keeps what it was fed."""
 
     outputs: tuple[TensorSpec, ...] = ()
@@ -63,11 +63,3 @@ class IdleEngine:
 
     def close(self) -> None:
         self.closed = True
-
-    def __enter__(self) -> IdleEngine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
