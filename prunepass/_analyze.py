@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ._report import GroupRow, group_rows
+from ._wanted import of_form
 from .hosts import open_model
 from .ir import Graph, UsageError
 from .passes import Cost, Coupling, Group, cost_of, couple, keep_matching
@@ -67,11 +68,12 @@ def analyze(graph: Graph, *, keep: Sequence[str] = ()) -> Analysis:
         keep: names or patterns of layers that shall not be touched.
 
     Raises:
-        UsageError: it is no graph but a model.
+        UsageError: it is no graph but a model, or ``keep`` is no list of names of the model.
     """
     given: Any = graph
     if not isinstance(given, Graph):
         what = f"a {type(given).__name__} is no graph"
         raise UsageError(what, advice="capture the model first: pp.analyze(pp.capture(model))")
+    of_form("keep", keep, "analyze")
     coupling = couple(keep_matching(graph, keep))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)

@@ -108,6 +108,9 @@ def depfile(target: str, needs: Iterable[str | Path]) -> str:
 
     The package itself comes first, so that another version makes the target anew; and because make takes
     ``out: a=b`` for a variable of the target, without a word, where the first name holds a ``=``.
+
+    Raises:
+        UsageError: a name holds a line break, which neither make nor ninja can be told.
     """
     own = Path(__file__).parents[1] / "__init__.py"
     names = dict.fromkeys(_escaped(os.path.abspath(need)) for need in (own, *needs))  # noqa: PTH100 (keeps symlinks)
@@ -116,6 +119,10 @@ def depfile(target: str, needs: Iterable[str | Path]) -> str:
 
 def _escaped(name: str) -> str:
     """``name`` as make and ninja both read it, which is more than either documents."""
+    if "\n" in name or "\r" in name:
+        raise UsageError(
+            "a depfile cannot hold a name with a line break", where=repr(name), advice="rename it"
+        )
     drive, rest = os.path.splitdrive(name)
     rest = re.sub(r"(\\*) ", r"\1\1\\ ", rest)
     return (drive + re.sub(r"([#:])", r"\\\1", rest)).replace("$", "$$")

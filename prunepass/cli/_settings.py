@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ..backends._options import Threads
 from ..ir import UsageError
 from ..ir._steps import parse_steps
 
@@ -38,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     align: int | None = None
     target: str | None = None
     backend: str | None = None
-    threads: int | None = None
+    threads: Threads | None = None
     allow_slower: bool | None = None
     floor: float | None = None
     mode: str | None = None

@@ -36,7 +36,12 @@ class Session(Protocol):
         ...
 
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
-        """Outputs of ``model`` in its own precision, in the order of ``graph.outputs``."""
+        """Outputs of ``model`` in its own precision, in the order of ``graph.outputs``.
+
+        Raises:
+            UsageError: it is no model of this host.
+            VerificationError: it fails, or takes or gives other values than the graph.
+        """
         ...
 
     def feeds(self) -> Mapping[str, Array] | None:

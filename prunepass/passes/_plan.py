@@ -7,13 +7,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from ..ir import Array, Atom, Graph, Index, Tie, UsageError
+from ..ir import Array, Atom, Graph, Index, Tie, UsageError, path_of
 from ._coupling import Coupling
 
 FORMAT = 1
@@ -61,10 +60,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises:
             UsageError: the file is missing, no plan, or of a newer format.
         """
-        if not isinstance(path, (str, os.PathLike)):
-            raise UsageError(f"a {type(path).__name__} is no path", advice="give the file of a plan")
+        file = path_of(path, "give the file of a plan")
         try:
-            plan = msgspec.json.decode(Path(path).read_bytes(), type=Plan)
+            plan = msgspec.json.decode(file.read_bytes(), type=Plan)
         except OSError as error:
             raise UsageError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -162,9 +160,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write to a temporary file and rename, so that an interruption leaves the old file.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written, or ``path`` is no path.
     """
-    target = Path(path)
+    target = path_of(path, "give the name of a file")
     # A name of its own in the same folder; opened anew it gets the permissions of any file.
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:

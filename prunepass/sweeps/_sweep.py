@@ -14,7 +14,7 @@ import msgspec
 from .._wanted import of_form
 from ..backends import ready
 from ..hosts import open_model
-from ..ir import UsageError
+from ..ir import UsageError, path_of
 from ..measure import Timing
 from ..passes import Cost, graph_cost, keep_matching
 from . import _journal as journal
@@ -113,7 +113,8 @@ def sweep(
         ModelError: the model is invalid. BackendError: the backend or Ray is not available.
     """
     _check_forms({**options, "budgets": budgets, "scores": scores, "aligns": aligns})
-    path, builder = _onnx(model), ready(options.get("backend", "onnxruntime"))
+    path, place = _onnx(model), path_of(folder, "a sweep keeps what it makes in a folder")
+    builder = ready(options.get("backend", "onnxruntime"))
     wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
     timing = Timing(threads=options.get("threads", 1), duration=options.get("duration", 3.0))
     setup = Setup(
@@ -125,7 +126,7 @@ def sweep(
         accuracy=options.get("accuracy", ""),
     )
     crew = _crew(options.get("workers", 1), options.get("ray"))
-    return _run(path, Path(folder), wanted, setup, crew, options.get("tell") or _silent)
+    return _run(path, place, wanted, setup, crew, options.get("tell") or _silent)
 
 
 def _check_forms(options: Mapping[str, Any]) -> None:
@@ -155,9 +156,7 @@ def _silent(text: str) -> None:
 
 
 def _onnx(model: str | os.PathLike[str]) -> Path:
-    if not isinstance(model, (str, os.PathLike)):
-        raise UsageError(f"a {type(model).__name__} is no path", advice="a sweep takes an ONNX file")
-    path = Path(model)
+    path = path_of(model, "a sweep takes an ONNX file")
     if not path.is_file():
         raise UsageError("there is no such file", where=str(model), advice="a sweep takes an ONNX file")
     if path.suffix != ".onnx":

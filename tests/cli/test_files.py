@@ -125,3 +125,8 @@ def test_make_and_ninja_read_the_depfile(tool: str, name: str, tmp_path: Path) -
     need.unlink()
     code, made = build(tmp_path, tool)
     assert made if tool == "ninja" else code == 2
+
+
+def test_a_line_break_in_a_depfile_is_refused() -> None:
+    with pytest.raises(UsageError, match="line break"):
+        depfile("out", ["a\nb"])

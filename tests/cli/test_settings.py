@@ -65,3 +65,9 @@ def test_names_of_keys_are_those_of_the_options(tmp_path: Path) -> None:
     assert settings(from_file(tmp_path, "plan-out = 'p'"), {}).plan_out == "p"
     with pytest.raises(UsageError, match="plan-oot"):
         settings(from_file(tmp_path, "plan-oot = 'p'"), {})
+
+
+@pytest.mark.parametrize("threads", [0, 1025])
+def test_a_number_of_threads_that_no_engine_takes_is_refused(threads: int) -> None:
+    with pytest.raises(UsageError, match="wrong option"):
+        settings(None, {}, [f"threads={threads}"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import prunepass as pp
@@ -69,3 +70,34 @@ def test_a_numpy_integer_is_a_whole_number(net: str) -> None:
 def test_an_alignment_of_nothing_is_refused(net: str) -> None:
     with pytest.raises(pp.UsageError, match="align 0 must be at least 1"):
         pp.prune(net, score="l2", align=0)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"x", ["a"]])
+def test_what_is_no_path_is_said_to_be_none(net: str, given: Any) -> None:
+    plan = pp.prune(net, score="l2").plan
+    for call in (plan.save, pp.Plan.load, lambda folder: pp.sweep(net, folder)):
+        with pytest.raises(pp.UsageError, match="is no path"):
+            call(given)
+
+
+@pytest.mark.parametrize("keep", [None, 5, "conv0", [0]])
+def test_analyze_takes_names_to_keep_in_a_list(net: str, keep: Any) -> None:
+    with pytest.raises(pp.UsageError, match=r"^keep is a list of names"):
+        pp.analyze(pp.capture(net), keep=keep)
+
+
+def test_a_model_of_other_inputs_or_outputs_is_not_the_pruned_one(net: str, tmp_path: Path) -> None:
+    plan = pp.prune(net, score="l2").plan
+    for renamed, message in (
+        ("x", "has inputs of its own: \\['other'\\]"),
+        ("y", "lacks the outputs \\['y'\\]"),
+    ):
+        model = onnx.load(net)
+        for named in (*model.graph.input, *model.graph.output):
+            named.name = "other" if named.name == renamed else named.name
+        for node in model.graph.node:
+            node.input[:] = ["other" if name == renamed else name for name in node.input]
+            node.output[:] = ["other" if name == renamed else name for name in node.output]
+        onnx.save(model, tmp_path / "other.onnx")
+        with pytest.raises(pp.VerificationError, match=message):
+            pp.verify(net, tmp_path / "other.onnx", plan)

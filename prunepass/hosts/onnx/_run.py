@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import Array, BackendError
+from ...ir import Array, BackendError, VerificationError
 from ._inputs import model_inputs
 from ._save import keeps_external, save
 from ._types import dtype_name, first_line, numpy_dtype
@@ -23,8 +23,11 @@ def run(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs by name for inputs by name, in the model's own precision, on one thread.
 
     Raises:
-        BackendError: neither engine can run the model.
+        BackendError: neither engine can run the model. VerificationError: it has inputs that ``feeds`` lacks.
     """
+    unknown = [value.name for value in model_inputs(model) if value.name not in feeds]
+    if unknown:
+        raise VerificationError(f"the model has inputs of its own: {unknown}", where=model.graph.name)
     typed = {
         str(value.name): np.asarray(feeds[str(value.name)]).astype(
             numpy_dtype(dtype_name(value.dtype)), copy=False

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from ...ir import Array, Graph, UnsupportedError
+from ...ir import Array, Graph, UnsupportedError, VerificationError
 from ._capture import capture
 from ._inputs import example_data
 from ._load import as_given, is_graphsurgeon, load
@@ -61,6 +61,9 @@ class OnnxSession:
         """Outputs of ``model`` in its own precision, in order."""
         opened = load(model)
         made = run(opened, feeds)
+        lost = [name for name in self.graph.outputs if name not in made]
+        if lost:
+            raise VerificationError(f"the model lacks the outputs {lost}", where=opened.graph.name)
         return [made[name] for name in self.graph.outputs]
 
     def feeds(self) -> Mapping[str, Array] | None:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
-from ...ir import Array, UsageError
+from ...ir import Array, UsageError, VerificationError
+from ._source import first_line, raised_at
 
 _WIDENED = {torch.bfloat16, torch.float16}
 
@@ -53,7 +55,16 @@ def inputs_of(example_inputs: Any) -> Inputs:
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
-    """The data of ``tensor``; types that numpy lacks, and half precision, as float32."""
+    """The data of ``tensor``; types that numpy lacks, and half precision, as float32.
+
+    Raises:
+        UsageError: it has none, on device meta or under a fake mode.
+    """
+    if tensor.is_meta or isinstance(tensor, FakeTensor):
+        raise UsageError(
+            "the model holds shapes without data (device meta), so there is nothing to score or to prove",
+            advice="load its weights: module.to_empty(device='cpu') and load_state_dict, or assign=True",
+        )
     plain = tensor.detach().cpu()
     result: Array = (plain.float() if plain.dtype in _WIDENED else plain).numpy()
     return result
@@ -81,11 +92,21 @@ def evaluation_mode(model: Any) -> Iterator[None]:
 
 
 def run(model: Any, example_inputs: Any) -> list[Array]:
-    """All tensor outputs of ``model`` in order, in its own precision, in evaluation mode, no gradients."""
+    """All tensor outputs of ``model`` in order, in its own precision, in evaluation mode, no gradients.
+
+    Raises:
+        UsageError: it is no torch model. VerificationError: it fails on these inputs.
+    """
     inputs = inputs_of(example_inputs)
     module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
-    with evaluation_mode(module), torch.no_grad():
-        made = module(*inputs.args, **inputs.named())
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"a {type(module).__name__} is no torch model", advice="give the pruned module")
+    try:
+        with evaluation_mode(module), torch.no_grad():
+            made = module(*inputs.args, **inputs.named())
+    except Exception as error:  # the user's own code raises whatever it likes
+        what = f"the model fails on the example inputs: {first_line(error)}"
+        raise VerificationError(what, where=str(raised_at(error) or type(module).__name__)) from error
     return [to_numpy(leaf) for leaf in pytree.tree_leaves(made) if isinstance(leaf, torch.Tensor)]
 
 

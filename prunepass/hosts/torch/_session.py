@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx, nn
 from torch.export import ExportedProgram
 
-from ...ir import Array, Graph, UnsupportedError
+from ...ir import Array, Graph, UnsupportedError, VerificationError
 from ._capture import capture_outputs
 from ._export import export
 from ._inputs import feeds, refilled, run
@@ -47,6 +47,8 @@ class TorchSession:
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs of ``model`` in its own precision, in the order of ``graph.outputs``."""
         made = run(model, refilled(self._module, self._inputs, feeds))
+        if len(made) != len(self._outputs):
+            raise VerificationError(f"the model gives {len(made)} tensors, not {len(self._outputs)}")
         named = dict(zip(self._outputs, made, strict=True))
         return [named[name] for name in self.graph.outputs]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import fx, nn
 
+from prunepass import analyze, capture, prune
 from prunepass.hosts import open_model
 from prunepass.hosts.torch import open_session
-from prunepass.ir import UsageError
+from prunepass.ir import UsageError, VerificationError
 from tests.hosts.torch.nets import Literal, Outputs, TwoConvs
 from tests.hosts.torch.trials import random_cut
 
@@ -65,3 +68,26 @@ def test_an_exported_program_brings_its_inputs_and_becomes_a_graph() -> None:
 def test_a_module_without_inputs_is_refused() -> None:
     with pytest.raises(UsageError, match="example inputs"):
         open_model(TwoConvs())
+
+
+@pytest.mark.parametrize("given", [None, 5, "net.onnx", nn.ReLU])
+def test_what_is_no_module_does_not_run(given: Any) -> None:
+    session = open_session(Outputs(), X)
+    with pytest.raises(UsageError, match="is no torch model"):
+        session.run(given, {"x": np.zeros((2, 4))})
+
+
+def test_another_model_is_told_apart_from_the_pruned_one() -> None:
+    session = open_session(Outputs(), X)
+    for model, message in (nn.Linear(3, 3), "fails on the example inputs"), (nn.ReLU(), "gives 1 tensors"):
+        with pytest.raises(VerificationError, match=message):
+            session.run(model, {"x": np.zeros((2, 4))})
+
+
+def test_a_model_without_data_is_analysed_and_not_pruned() -> None:
+    with torch.device("meta"):
+        model = TwoConvs().eval()
+    inputs = torch.randn(1, 3, 5, 5, device="meta")
+    assert any(group.prunable for group in analyze(capture(model, inputs)).groups)
+    with pytest.raises(UsageError, match=r"device meta.*load its weights"):
+        prune(model, inputs)
