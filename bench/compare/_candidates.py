@@ -30,11 +30,13 @@ def original(name: str, folder: str) -> dict[str, Any]:
     return {"macs": 1.0}
 
 
-def ours(name: str, folder: str, label: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Plan on the file of batch 1 and apply the plan to the others."""
+def ours(
+    name: str, folder: str, label: str, options: dict[str, Any], *, others: bool = True
+) -> dict[str, Any]:
+    """Plan on the file of batch 1, and apply the plan to the ``others``."""
     result = pp.prune(file_of(folder, "original", 1), score="l2", **options)
     save(result.model, file_of(folder, label, 1))
-    for batch in BATCHES[1:]:
+    for batch in BATCHES[1:] if others else ():
         given = file_of(folder, "original", batch)
         try:
             save(pp.apply(result.plan, given), file_of(folder, label, batch))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.compare import _candidates, engines
+from bench.compare._ahead import explained
 from bench.compare._kept import Kept
 from bench.compare._nets import bench_network, size_of
 from bench.compare._profile import work_and_rest
@@ -90,3 +91,23 @@ def test_results_of_another_setting_are_not_mixed_in(tmp_path: Path, monkeypatch
     monkeypatch.setattr("bench.compare._kept.setting", lambda: {"vector": "another"})
     with pytest.raises(SystemExit, match="another setting"):
         Kept(tmp_path)
+
+
+def test_a_peer_that_is_ahead_is_noted_with_the_reason() -> None:
+    row = {
+        "MACs kept": 0.5,
+        "ours": 1.6,
+        "uniform": 1.8,
+        "TP": 1.81,
+        "TP/8": 2.2,
+        "onnxsim": 1.9,
+        "notes": "slow",
+    }
+    found = {"TP": {"macs": 0.5}, "TP8": {"macs": 0.383}, "onnxsim": {"macs": 0.49}}
+    assert explained(row, found)["notes"].split("; ") == [
+        "slow",
+        "TP is ahead, and uniform level with it",
+        "TP/8 is ahead, keeping 0.383 of the work",
+        "onnxsim is ahead by 6 %",
+    ]
+    assert explained({**row, "ours": 2.3, "TP": None}, found)["notes"] == "slow"
