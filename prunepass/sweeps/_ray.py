@@ -1,13 +1,15 @@
 """Many machines through Ray: each prunes what it can at once, and measures one candidate at a time.
 
-Nothing is expected of the machines but this package and Ray's own: models travel as bytes. A machine measures
-where it offers the resource ``prunepass_clock``, of which a measurement takes all there is::
+Nothing is expected of the machines but this package and Ray's own: models travel, with the files of their
+weights. A machine measures where it offers the resource ``prunepass_clock``, of which a measurement takes all
+there is::
 
     ray start --address=HEAD:6379 --resources='{"prunepass_clock": 1}'
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +39,7 @@ class RayCrew:
             return
         self._join()
         work = self._ray.remote(num_cpus=1)(_prune_there)
-        model = self._ray.put(_bytes_of(jobs[0].model))
+        model = self._ray.put(_files_of(jobs[0].model))
         waiting = {work.remote(job, model): job for job in jobs}
         for job, (row, files) in self._done(waiting):
             if files:
@@ -52,8 +54,8 @@ class RayCrew:
             advice = f"start nodes with: ray start --resources='{{\"{CLOCK}\": 1}}'"
             raise UsageError(f"no node of the cluster offers '{CLOCK}'", where=self._address, advice=advice)
         work = self._ray.remote(num_cpus=1, resources={CLOCK: 1})(_measure_there)
-        model = self._ray.put(_bytes_of(jobs[0][0].model))
-        waiting = {work.remote(job, row, model, (job.place / MODEL).read_bytes()): job for job, row in jobs}
+        model = self._ray.put(_files_of(jobs[0][0].model))
+        waiting = {work.remote(job, row, model, _files_of(job.place / MODEL)): job for job, row in jobs}
         for _, row in self._done(waiting):
             yield row
 
@@ -89,17 +91,14 @@ def _ray() -> Any:
     return ray
 
 
-def _bytes_of(model: Path) -> bytes:
-    """The file, which must be all there is of the model."""
+def _files_of(model: Path) -> Files:
+    """The model and the files that hold its weights, by their names from its folder."""
     from ._sweep import files_of
 
-    if len(files_of(model)) > 1:
-        advice = "save it with its weights inside, or sweep on one machine"
-        raise UsageError("weights in files of their own do not travel", where=model.name, advice=advice)
-    return model.read_bytes()
+    return {os.path.relpath(file, model.parent): file.read_bytes() for file in files_of(model)}
 
 
-def _prune_there(job: Job, model: bytes) -> tuple[Row, Files]:
+def _prune_there(job: Job, model: Files) -> tuple[Row, Files]:
     """On some machine: the row, and the candidate's files by name."""
     with tempfile.TemporaryDirectory() as folder:
         there = _placed(job, model, Path(folder))
@@ -108,21 +107,26 @@ def _prune_there(job: Job, model: bytes) -> tuple[Row, Files]:
         return row, {file.name: file.read_bytes() for file in files}
 
 
-def _measure_there(job: Job, row: Row, model: bytes, candidate: bytes) -> Row:
+def _measure_there(job: Job, row: Row, model: Files, candidate: Files) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         there = _placed(job, model, Path(folder))
-        there.place.mkdir()
-        (there.place / MODEL).write_bytes(candidate)
+        _write(there.place, candidate)
         return timed(there, row)
 
 
-def _placed(job: Job, model: bytes, folder: Path) -> Job:
-    """The same job on this machine, with the model in ``folder``."""
-    (folder / "original.onnx").write_bytes(model)
-    return replace(job, model=folder / "original.onnx", folder=folder)
+def _placed(job: Job, model: Files, folder: Path) -> Job:
+    """The same job on this machine, with the model in a folder beside what comes of it."""
+    _write(folder / "original", model)
+    return replace(job, model=folder / "original" / job.model.name, folder=folder / "made")
+
+
+def _write(folder: Path, files: Files) -> None:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def _keep(place: Path, files: Files) -> None:
     from ._make import place_whole
 
-    place_whole(place, lambda staged: [(staged / name).write_bytes(data) for name, data in files.items()])
+    place_whole(place, lambda staged: _write(staged, files))
