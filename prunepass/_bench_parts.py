@@ -11,7 +11,7 @@ import numpy as np
 from .hosts import Session
 from .ir import Atom, Graph, Node, Value
 from .passes import Coupling, Layer, couple, cut, plan_for
-from .passes._kinds import MOVED, kind_of
+from .passes._kinds import MOVED, codes_of, codes_read, kind_of
 
 
 @dataclass
@@ -38,8 +38,11 @@ class Bench:
             UnsupportedError: the host cannot express the cut, or the layer cannot be taken out.
         """
         extractor, graph = self._cut(widths)
-        inputs = {name: graph.values[name] for name in layer.node.inputs if name in graph.values and name}
-        data = {n: value for n, value in inputs.items() if n not in self.coupling.static}
+        inputs = [name for name in layer.node.inputs if name in graph.values and name]
+        # An engine computes with codes only where it finds the node between codes.
+        codes = codes_read(self.graph, layer.node)
+        begins = [codes.get(n, n) for n in inputs if n not in self.coupling.static]
+        data = {n: graph.values[n] for n in begins if n in graph.values}
         end: Value = graph.values[self._end(layer.node)]
         model: bytes = extractor.part(data, end).SerializeToString()
         return model
@@ -71,6 +74,7 @@ class Bench:
                 flowing != [name]
                 or shape != graph.values[name].shape
                 or kind_of(self.coupling, after) != MOVED
+                or codes_of(graph, after.outputs[0]) == name
             ):
                 break
             name = after.outputs[0]

@@ -23,10 +23,12 @@ from .ir import Atom, UnsupportedError, UsageError
 from .measure import Comparison, Progress, compare
 from .measure._journal import Journal, fingerprint_of
 from .passes import Grain, Layer, allowed_widths, layers_of, steps
+from .passes._cost import BYTES
+from .passes._kinds import ANY
 from .passes._terms import atoms_in, engine_terms, size_at
 
-_COARSEST = 32
-_STEPS = (1, 2, 4, 8, 16)
+# The coarsest multiple that is looked for: matrix units take 64 codes of a byte at a time.
+_COARSEST, _COARSEST_OF_CODES = 32, 64
 _FRACTIONS, _QUICK = (1.0, 0.75, 0.5, 0.25), (1.0, 0.5)
 _GRAIN_SECONDS, _TABLE_SECONDS, _QUICK_SECONDS = 1.5, 0.25, 0.1
 _TYPICAL, _ROUNDS, _WARMUP, _DIGITS = 2, 10, 0.03, 4
@@ -132,14 +134,18 @@ class _Run:
     # The grain.
 
     def _typical(self) -> list[tuple[Layer, Atom, int]]:
-        """For each kind of work the layers with most of it, and the group of each whose width is tried."""
-        found: dict[str, list[tuple[float, Layer, Atom, int]]] = {}
+        """For each kind of work and dtype the layers with most of it, and the group of each whose width is tried."""
+        found: dict[tuple[str, str], list[tuple[float, Layer, Atom, int]]] = {}
         for layer in self.layers:
             atoms = [leaf for size in layer.axes for leaf in sorted(atoms_in((size,)), key=lambda a: -a.size)]
-            wide = [leaf for leaf in atoms if leaf.size >= 2 * _COARSEST]
+            coarsest = _coarsest(layer)
+            wide = [leaf for leaf in atoms if leaf.size >= 2 * coarsest]
             if wide:
-                base = wide[-1].size // _COARSEST * _COARSEST
-                found.setdefault(layer.kind, []).append((self._work(layer, {}), layer, wide[-1], base))
+                base, row = (
+                    wide[-1].size // coarsest * coarsest,
+                    found.setdefault((layer.kind, layer.dtype), []),
+                )
+                row.append((self._work(layer, {}), layer, wide[-1], base))
         most = 1 if self.how.quick else _TYPICAL
         chosen = (sorted(rows, key=lambda row: -row[0])[:most] for rows in found.values())
         return [(layer, leaf, base) for rows in chosen for _, layer, leaf, base in rows]
@@ -153,23 +159,26 @@ class _Run:
         return [term for term in engine_terms(self.bench.coupling, 1, others) if term.feature == layer.kind]
 
     def _grain(self) -> tuple[GrainRow, ...]:
-        found: dict[str, list[Step]] = {}
+        mixed = len({layer.dtype for layer, _, _ in self.typical}) > 1
+        found: dict[tuple[str, str], list[Step]] = {}
         for layer, leaf, base in self.typical:
-            found.setdefault(layer.kind, []).extend(self._staircase(layer, leaf, base))
+            row = found.setdefault((layer.kind, layer.dtype if mixed else ANY), [])
+            row.extend(self._staircase(layer, leaf, base))
             self._tick()
-        rows = {kind: grain_of(seen) for kind, seen in found.items() if seen}
+        rows = {key: grain_of(seen) for key, seen in found.items() if seen}
         preferred, minimum = (max((pair[at] for pair in rows.values()), default=1) for at in (0, 1))
         whole = GrainRow(preferred=preferred, minimum=minimum)
         finer = [
-            GrainRow(kind=kind, preferred=one, minimum=least)
-            for kind, (one, least) in sorted(rows.items())
+            GrainRow(kind=kind, dtype=dtype, preferred=one, minimum=least)
+            for (kind, dtype), (one, least) in sorted(rows.items())
             if (one, least) != (preferred, minimum)
         ]
         return (whole, *finer)
 
     def _staircase(self, layer: Layer, leaf: Atom, base: int) -> list[Step]:
         """Steps down from a multiple of the coarsest one; none where the layer cannot be taken out."""
-        widths = [{leaf: base}, *({leaf: base - step} for step in _STEPS)]
+        tried = [2**power for power in range(_coarsest(layer).bit_length() - 1)]
+        widths = [{leaf: base}, *({leaf: base - step} for step in tried)]
         try:
             found = self._timed(layer, widths, _QUICK_SECONDS if self.how.quick else _GRAIN_SECONDS)
         except UnsupportedError:
@@ -177,7 +186,7 @@ class _Run:
         whole = self._work(layer, widths[0])
         return [
             Step(step, found[2 * at], found[2 * at + 1], self._work(layer, widths[at]) / whole)
-            for at, step in enumerate(_STEPS, 1)
+            for at, step in enumerate(tried, 1)
         ]
 
     # The table.
@@ -253,6 +262,10 @@ class _Run:
     def _tick(self) -> None:
         self.done += 1
         self.how.progress(self.done / self.total)
+
+
+def _coarsest(layer: Layer) -> int:
+    return _COARSEST if BYTES.get(layer.dtype, 4) > 1 else _COARSEST_OF_CODES
 
 
 def _ratios(result: Comparison, setting: Setting) -> Iterator[float]:

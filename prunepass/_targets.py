@@ -18,7 +18,7 @@ import msgspec
 
 from .ir import UsageError
 from .passes import Grain, LayerTable, Samples
-from .passes._kinds import ANY, KINDS_OF_WORK
+from .passes._kinds import ANY, DENSE, KINDS_OF_WORK, WINDOW
 
 FORMAT = 1
 _TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
@@ -106,13 +106,16 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 # Blocked layouts of ONNX Runtime need multiples of 4 and pay in blocks of the vector width: 16 floats of AVX-512,
-# 8 of AVX2, for which 'calibrate' may find finer widths. Tensor cores take 8 half-precision or 32 eight-bit
-# channels at a time.
+# 8 of AVX2, for which 'calibrate' may find finer widths. OpenVINO multiplies codes in tiles of 64 (AMX). Tensor
+# cores take 8 half-precision or 32 eight-bit channels at a time.
+_TILES = tuple(
+    GrainRow(kind=kind, dtype=dtype, preferred=64) for kind in (DENSE, WINDOW) for dtype in ("int8", "uint8")
+)
 _BUILT_IN = {
     target.name: target
     for target in (
         Target(name="onnxruntime-x86", backend="onnxruntime", grain=(GrainRow(preferred=16, minimum=4),)),
-        Target(name="openvino-x86", backend="openvino", grain=(GrainRow(preferred=16),)),
+        Target(name="openvino-x86", backend="openvino", grain=(GrainRow(preferred=16), *_TILES)),
         Target(name="tensorrt-fp16", backend="tensorrt", grain=(GrainRow(preferred=8, minimum=2),)),
         Target(name="tensorrt-fp32", backend="tensorrt", grain=(GrainRow(preferred=8),)),
         Target(name="tensorrt-int8", backend="tensorrt", grain=(GrainRow(preferred=32, minimum=4),)),

@@ -145,6 +145,7 @@ class Op:
         shift_out: operand whose entries add to the result along its channel axis (a bias).
         shift_in: ``(operand, sign)``: adding ``d`` to the data operand per channel is the same as adding
             ``sign * d`` to that operand (a running mean: -1).
+        stands_for: operand of codes whose numbers the result is: engines compute with the codes themselves.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Op:
     onnx: tuple[Onnx, ...] = ()
     shift_out: int | None = None
     shift_in: tuple[int, int] | None = None
+    stands_for: int | None = None
 
     def operand(self, position: int) -> str:
         """Name of the operand at ``position``; the last name stands for all that follow."""

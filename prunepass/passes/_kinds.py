@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ..ir import Fixed, Graph, Node, Rule, rule_of
+from ..ir import Fixed, Graph, Node, Rule, registry, rule_of
 from ._coupling import Coupling
 
 DENSE, WINDOW, CHANNELWISE, PRODUCT, MOVED = KINDS_OF_WORK = (
@@ -38,8 +38,33 @@ def kind_of(coupling: Coupling, node: Node) -> str:
 
 
 def dtype_of(graph: Graph, node: Node) -> str:
-    """The dtype that the node computes in: that of its first result."""
+    """The dtype that the node computes in: that of its first result, or of the codes (of the weight, where there
+    is one) that all it multiplies stands for."""
+    codes = codes_read(graph, node)
+    if codes:
+        return graph.tensor(list(codes.values())[-1]).dtype
     return graph.tensor(node.outputs[0]).dtype if node.outputs else ""
+
+
+def codes_read(graph: Graph, node: Node) -> dict[str, str]:
+    """What the node multiplies -> the codes it stands for; empty unless it counts work and all of it does."""
+    added = registry()[node.op].shift_out
+    factors = [name for at, name in enumerate(node.inputs) if name is not None and at != added]
+    found = {name: codes for name in factors if (codes := codes_of(graph, name)) is not None}
+    return found if len(found) == len(set(factors)) and rule_of(graph, node).work else {}
+
+
+def codes_of(graph: Graph, name: str) -> str | None:
+    """The codes that a value stands for, also where its entries changed place since."""
+    node = graph.producers.get(name)
+    if node is None:
+        return None
+    op = registry()[node.op]
+    if op.stands_for is not None:
+        return node.inputs[op.stands_for]
+    first, *others = node.inputs or (None,)
+    moved = op.flow.moves and first is not None and not any(other in graph.values for other in others)
+    return codes_of(graph, first) if moved and first is not None else None
 
 
 def live_nodes(coupling: Coupling) -> list[tuple[Node, Rule]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..ir import Array, Atom, Node
 from ._coupling import Coupling
-from ._kinds import MOVED, dtype_of, kind_of, live_nodes
+from ._kinds import MOVED, codes_read, dtype_of, kind_of, live_nodes
 from ._terms import Size, Widths, atoms_in, free_atoms, size_at, split_sizes
 
 TABLE = "table"
@@ -79,9 +79,11 @@ def _layer(coupling: Coupling, node: Node, kind: str, free: frozenset[Atom]) -> 
             _, sizes = split_sizes((dim,), free)
             pattern.append(axes.setdefault(sizes[0], len(axes)) if sizes else -1)
     attrs = {key: str(value) for key, value in node.attrs.items()}
-    text = json.dumps([node.op, attrs, shapes, pattern], sort_keys=True)
+    dtype = dtype_of(coupling.graph, node)
+    coded = [dtype] if codes_read(coupling.graph, node) else []
+    text = json.dumps([node.op, attrs, shapes, pattern, *coded], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Layer(node, kind, dtype_of(coupling.graph, node), key, tuple(axes))
+    return Layer(node, kind, dtype, key, tuple(axes))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 from ..ir import Array, Atom, Dim
 from ._cost import BYTES, monomials
 from ._coupling import Coupling
-from ._kinds import MOVED, kind_of, live_nodes
+from ._kinds import MOVED, codes_of, codes_read, kind_of, live_nodes
 
 Size: TypeAlias = "tuple[tuple[int, tuple[Atom, ...]], ...]"
 Widths: TypeAlias = "Mapping[Atom, int | Array]"
@@ -139,11 +139,13 @@ def engine_terms(coupling: Coupling, grain: int, skip: frozenset[str] = frozense
         for product in rule.work if kind != MOVED else ():
             factor, sizes = split_sizes((coupling.norm(dim) for dim in product), free)
             found.append(Term(kind, factor, sizes, grain))
+        codes = codes_read(coupling.graph, node)
         names = dict.fromkeys(name for name in (*node.inputs, *node.outputs) if name is not None)
         for name in names:
-            tensor = coupling.graph.tensor(name)
-            factor, sizes = split_sizes(coupling.dims[name], free)
             weight = name in coupling.graph.params or name in coupling.static
-            feature = "weights" if weight else MOVED
-            found.append(Term(feature, factor * BYTES.get(tensor.dtype, 4), sizes))
+            # What stands for codes is never written out by an engine that computes with them.
+            coded = codes.get(name) if weight else codes_of(coupling.graph, name)
+            factor, sizes = split_sizes(coupling.dims[name], free)
+            count = BYTES.get(coupling.graph.tensor(coded or name).dtype, 4)
+            found.append(Term("weights" if weight else MOVED, factor * count, sizes))
     return merged(found)

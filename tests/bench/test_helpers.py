@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import prunepass as pp
 from bench.compare import _generated
 from bench.compare._clock import Stopwatch, medians, rounded
+from bench.compare._codes import quantised
 from bench.compare._onnx import agrees, difference
 from bench.compare._stages import plan_and_cut
 from bench.compare._worker import call, isolated, peak_memory
 from prunepass.hosts import open_model
-from prunepass.ir import verify_graph
+from prunepass.ir import rule_of, verify_graph
 from prunepass.passes import Policy, couple, graph_cost
+from prunepass.passes._kinds import codes_read
 from prunepass.passes.scores import L2
+from tests.cli import nets
 from tests.zoo.catalog import ZOO
 
 
@@ -90,3 +95,11 @@ def test_the_difference_of_outputs_is_relative_and_infinite_where_shapes_differ(
     assert difference([one + 0.4], [one]) == pytest.approx(0.1)
     assert math.isinf(difference([np.zeros(3)], [np.zeros(2)]))
     assert agrees(1e-6) and not agrees(0.1)
+
+
+def test_a_network_in_codes_has_codes_for_all_that_its_layers_multiply(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime.quantization")
+    made = quantised(Path(nets.save(tmp_path / "net.onnx")), tmp_path / "codes.onnx")
+    graph = pp.capture(made)
+    working = [node for node in graph.nodes if rule_of(graph, node).work]
+    assert working and all(codes_read(graph, node) for node in working)

@@ -149,5 +149,6 @@ ops = (
         _dequantize,
         Flow(_dequantize_magnitude, _moments),
         onnx=_spelling("DequantizeLinear"),
+        stands_for=0,
     ),
 )
