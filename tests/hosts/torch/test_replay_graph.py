@@ -148,6 +148,26 @@ def test_what_is_foreign_stays_and_the_rest_is_cut(model: nn.Module, inputs: tor
     model.load_state_dict(state)
 
 
+def test_what_is_foreign_need_not_run_on_symbolic_sizes() -> None:
+    class Product(nn.Module):
+        """Two layers that meet in an operator which torch has no symbolic form of."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 12), nn.Linear(12, 5)
+            self.meet, self.c = nn.Bilinear(5, 6, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.c(self.meet(self.b(self.a(x)), x))
+
+    model, x = Product().double().eval(), torch.randn(3, 6).double()
+    module = export(torch.export.export(model, (x,), dynamic_shapes=({0: Dim("batch", min=2)},)))
+    small, after = cut_graph(model, x, module=module)
+    assert after.params["a.weight"].shape[0] < 12
+    assert_computes(small, x, after, module)
+    assert small(torch.cat([x, x])).shape == (6, 2)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_second_cut_of_a_cut_graph(seed: int) -> None:
     model, inputs = double((Heads(), torch.randn(2, 5, 12)))
