@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
@@ -126,7 +127,8 @@ class _Shapes(fx.Interpreter):
         if n.name in self._foreign and "val" in n.meta:
             n.meta["val"] = tree_map(lambda value: _fake(self._mode, value), n.meta["val"])
             return n.meta["val"]
-        with self._mode:
+        # Kernels written in Python are those that take symbolic sizes; torch.export traces with them.
+        with self._mode, enable_python_dispatcher():
             made = super().run_node(n)
         if n.op == "get_attr" and isinstance(made, torch.Tensor):
             made = self._mode.from_tensor(made)
