@@ -25,9 +25,9 @@ class HostCheck:
 def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     """Run the pruned model in its own host and compare its outputs with the cut graph's reference.
 
-    The tolerance is the rounding of the outputs' type times the number of nodes a rounding error passes. Where
-    the model turns numbers into codes, a last bit may decide on a whole step: there it is a few times what
-    rounding makes of the reference itself, should an output be further off.
+    The tolerance is the rounding of the coarsest type that an output was made of times the number of nodes a
+    rounding error passes. Where the model turns numbers into codes, a last bit may decide on a whole step:
+    there it is a few times what rounding makes of the reference itself, should an output be further off.
 
     Raises:
         VerificationError: an output differs. ModelError: an output is NaN throughout.
@@ -35,9 +35,7 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     feeds = session.feeds() or random_inputs(small)
     typed = {name: array.astype(_numpy_type(small.values[name].dtype)) for name, array in feeds.items()}
     values = evaluate(small, typed)
-    tolerance = (
-        4 * max(_EPS.get(small.tensor(name).dtype, 0.0) for name in small.outputs) * (len(small.nodes) + 16)
-    )
+    tolerance = 4 * _coarsest(small) * (len(small.nodes) + 16)
     pairs = {
         name: (got, values[name] if name in values else small.params[name].read())
         for name, got in zip(small.outputs, session.run(pruned, typed), strict=True)
@@ -62,6 +60,16 @@ def _error(got: Array, want: Array, *, exact: bool) -> float:
     if got.shape != want.shape:
         return float("inf")
     return relative_error(got, want) if exact else number_difference(got, want)
+
+
+def _coarsest(graph: Graph) -> float:
+    """What the coarsest type rounds by that any output has gone through: half precision is often cast at the end."""
+    passed = {name: _EPS.get(graph.values[name].dtype, 0.0) for name in graph.inputs}
+    for node in graph.nodes:
+        read = max((passed.get(name, 0.0) for name in node.inputs if name is not None), default=0.0)
+        for name in node.outputs:
+            passed[name] = max(read, _EPS.get(graph.values[name].dtype, 0.0)) if name else read
+    return max((passed.get(name, 0.0) for name in graph.outputs), default=0.0)
 
 
 def _rounding(graph: Graph) -> float:

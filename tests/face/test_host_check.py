@@ -71,3 +71,31 @@ def test_without_codes_nothing_but_rounding_is_allowed() -> None:
     other[0, 0] += 0.01
     with pytest.raises(VerificationError):
         host_check(Host(graph, fed(), outputs(graph, other)), None, graph)  # type: ignore[arg-type]
+
+
+def half() -> Graph:
+    """A layer that computes in half precision; what comes out has been made wider."""
+    net = Builder(seed=3)
+    y = net.linear(net.input(1, 64), 32, path="out")
+    net.values[y] = Value(y, net.shape(y), "bfloat16")
+    wide = net.add("relu", y)
+    net.values[wide] = Value(wide, net.shape(wide), "float32")
+    return net.graph(wide)
+
+
+def test_what_half_precision_rounds_is_rounding_in_a_wider_output_too() -> None:
+    graph = half()
+    exact = outputs(graph, fed())
+    host_check(Host(graph, fed(), exact * (1 + 2.0**-8)), None, graph)  # type: ignore[arg-type]
+    with pytest.raises(VerificationError):
+        host_check(Host(graph, fed(), np.roll(exact, 1)), None, graph)  # type: ignore[arg-type]
+
+
+def test_half_precision_beside_the_way_to_an_output_does_not_widen_it() -> None:
+    net = Builder(seed=3)
+    x = net.input(1, 64)
+    aside = net.linear(x, 32, path="aside")
+    net.values[aside] = Value(aside, net.shape(aside), "bfloat16")
+    graph = net.graph(net.linear(x, 32, path="out"))
+    with pytest.raises(VerificationError):
+        host_check(Host(graph, fed(), outputs(graph, fed()) * (1 + 2.0**-8)), None, graph)  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ def _rewrite(model: ir.Model, before: Graph, after: Graph) -> None:
     for fix in recorder.constants:
         maker = guided.ledger.makers[fix.name]
         made = next(out for out in maker.node.outputs if out.name == fix.name)
-        with _at(maker.name):
+        with _at(_reader(before, fix.name, maker.name)):
             writer.replace(made, [(use.node, use.idx) for use in made.uses()], fix.have, fix.want)
     for change in recorder.attributes:
         with _at(change.site):
@@ -130,6 +130,11 @@ def _at(site: str) -> Iterator[None]:
         raise UnsupportedError(
             f"the cut cannot be written into the model: {error.what}", where=site, advice=error.advice
         ) from error
+
+
+def _reader(graph: Graph, name: str, otherwise: str) -> str:
+    """Where a computed constant is read: a cut can be kept from there, what computes it is no node of the graph."""
+    return next((str(node.origin) for node in graph.nodes if name in node.inputs), otherwise)
 
 
 # Params.

@@ -65,6 +65,13 @@ def concrete(value: Any) -> Any:
     return value
 
 
+def is_symbolic(value: Any) -> bool:
+    """Whether ``value`` is a size or number that other inputs may make another one."""
+    if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+        return not isinstance(value, torch.SymInt) or value.node.maybe_as_int() is None
+    return False
+
+
 def facts(tensor: torch.Tensor) -> Facts:
     """Concrete shape and dtype name."""
     return tuple(int(concrete(size)) for size in tensor.shape), dtype_name(tensor.dtype)

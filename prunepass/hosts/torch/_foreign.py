@@ -12,7 +12,7 @@ import torch
 from torch import fx
 
 from ...ir import Array, is_float
-from ._bind import concrete, is_tensor, plain
+from ._bind import concrete, is_symbolic, is_tensor, plain
 from ._inputs import to_numpy
 
 
@@ -130,7 +130,8 @@ class Constants:
     """Nodes that depend on no input and no float tensor of the model: index tables, masks, ranges.
 
     They are computed when they are first wanted, and once. What reads a float weight or buffer is left in
-    the graph, so that a cut of that tensor carries through.
+    the graph, so that a cut of that tensor carries through, and so is what reads a symbolic size: computed
+    once it would have the size of the examples for ever.
     """
 
     def __init__(self, gm: fx.GraphModule) -> None:
@@ -156,6 +157,8 @@ class Constants:
             return False
         if not isinstance(node.target, torch._ops.OpOverload):
             return node.target is operator.getitem and bool(_data_args(node))
+        if any(is_symbolic(read.meta.get("val")) for read in node.all_input_nodes):
+            return False
         seeded = torch.Tag.nondeterministic_seeded in node.target.tags
         return not seeded and not node.target._schema.is_mutable and _makes_tensors(node)
 

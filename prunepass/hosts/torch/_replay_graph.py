@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map
 
 from ...ir import Graph, Param
 from ._capture import tensors_of
@@ -50,7 +52,7 @@ def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphMod
             _write_constant(result, node, after.params[node.name])
     result.graph.lint()
     result.recompile()
-    _refresh(result)
+    _refresh(result, frozenset(node.name for node in after.nodes if node.op == "foreign"))
     check_module(result, before, after)
     return result
 
@@ -111,14 +113,22 @@ def _write_constant(result: fx.GraphModule, node: fx.Node, param: Param) -> None
 
 
 class _Shapes(fx.Interpreter):
-    """Runs the graph on fake tensors and notes what every node makes."""
+    """Runs the graph on fake tensors and notes what every node makes.
 
-    def __init__(self, module: fx.GraphModule, mode: Any) -> None:
+    No cut goes through what has no declaration: ``foreign`` nodes make what they made. Not all of torch's own
+    operators can run on fake tensors of symbolic sizes.
+    """
+
+    def __init__(self, module: fx.GraphModule, mode: Any, foreign: frozenset[str]) -> None:
         super().__init__(module)
-        self._mode = mode
+        self._mode, self._foreign = mode, foreign
 
     def run_node(self, n: fx.Node) -> Any:
-        with self._mode:
+        if n.name in self._foreign and "val" in n.meta:
+            n.meta["val"] = tree_map(lambda value: _fake(self._mode, value), n.meta["val"])
+            return n.meta["val"]
+        # Kernels written in Python are those that take symbolic sizes; torch.export traces with them.
+        with self._mode, enable_python_dispatcher():
             made = super().run_node(n)
         if n.op == "get_attr" and isinstance(made, torch.Tensor):
             made = self._mode.from_tensor(made)
@@ -128,7 +138,7 @@ class _Shapes(fx.Interpreter):
         return made
 
 
-def _refresh(result: fx.GraphModule) -> None:
+def _refresh(result: fx.GraphModule, foreign: frozenset[str]) -> None:
     """New shapes on every node, symbolic sizes included."""
     given = [node.meta.get("val") for node in result.graph.nodes if node.op == "placeholder"]
     symbolic = [value for value in given if isinstance(value, torch.Tensor) and not _is_static(value)]
@@ -136,7 +146,7 @@ def _refresh(result: fx.GraphModule) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         made = given if symbolic else [_fake(mode, value) for value in given]
-        _Shapes(result, mode).run(*made, enable_io_processing=False)
+        _Shapes(result, mode, foreign).run(*made, enable_io_processing=False)
 
 
 def _is_static(value: torch.Tensor) -> bool:
@@ -144,8 +154,8 @@ def _is_static(value: torch.Tensor) -> bool:
 
 
 def _fake(mode: FakeTensorMode, value: Any) -> Any:
-    """The same kind of tensor in another mode."""
-    if not isinstance(value, torch.Tensor):
+    """The same kind of tensor in this mode."""
+    if not isinstance(value, torch.Tensor) or getattr(value, "fake_mode", None) is mode:
         return value
     with mode:
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)

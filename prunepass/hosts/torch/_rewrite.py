@@ -52,12 +52,22 @@ def _means(spelling: Aten, bound: Mapping[str, Any], node: Node, shapes: tuple[S
         return False
 
 
+def _said(spelling: Aten, bound: Mapping[str, Any], shapes: tuple[Shape | None, ...]) -> dict[str, Any]:
+    """The attributes as the call has them; none where it means nothing any more."""
+    try:
+        return attributes(spelling, bound, shapes)
+    except UnsupportedError:
+        return {}
+
+
 def _candidates(
     call: fx.Node, spelling: Aten, node: Node, shapes: tuple[Shape | None, ...]
 ) -> Iterator[dict[str, Any]]:
     """New argument values: first with the fewest entries touched, then all written out."""
     bound = arguments(call)
-    whole = {argument: node.attrs[name] for name, argument in spelling.attrs.items() if name in node.attrs}
+    said = _said(spelling, bound, shapes)
+    wanted = {name: value for name, value in node.attrs.items() if name not in said or said[name] != value}
+    whole = {argument: wanted[name] for name, argument in spelling.attrs.items() if name in wanted}
     differing = {name: value for name, value in whole.items() if plain(bound[name]) != value}
     yield {name: _patched(call, bound[name], value) for name, value in differing.items()}
     yield {name: _listed(value) for name, value in differing.items()}

@@ -95,3 +95,35 @@ def test_a_node_that_cannot_be_written_is_pinned_for_the_next_plan() -> None:
     assert ("r", 1, "r: no way") in once.pins and ("a", 1, "r: no way") in once.pins
     assert session.constrain(once, mismatch) is once
     assert session.constrain(session.graph, UnsupportedError("elsewhere")) is session.graph
+
+
+def test_a_computed_table_that_cannot_shrink_is_pinned_where_it_is_read() -> None:
+    text = """(float[N,6,W] x) => (float[N,2] y) {
+        b = Conv(x, w1)
+        a = Conv(b, w0)
+        s = Shape(x)
+        w = Gather(s, two)
+        last = Sub(w, one)
+        places = Mul(picked, last)
+        seen = Gather<axis = 2>(a, places)
+        pool = ReduceMax<axes = [2], keepdims = 0>(x)
+        shares = MatMul(pool, w2)
+        row = Unsqueeze(shares, one_)
+        shared = Mul(seen, row)
+        mixed = ReduceSum<keepdims = 0>(shared, two_)
+        y = MatMul(mixed, w3)
+    }"""
+    arrays = {
+        "w1": weights(12, 6, 1),
+        "w0": weights(12, 12, 1),
+        "w2": weights(6, 3),
+        "w3": weights(12, 2),
+        "picked": np.array([0, 1, 1]),
+    }
+    numbers = {"one": np.array(1), "two": np.array(2), "one_": np.array([1]), "two_": np.array([2])}
+    session = open_session(build(text, {**arrays, **numbers}), [(2, 6, 9)])
+    with pytest.raises(UnsupportedError, match="cannot become") as caught:
+        session.replay(session.graph, shrunk(session.graph), inplace=False)
+    learnt = session.constrain(session.graph, caught.value)
+    small = session.replay(learnt, shrunk(learnt), inplace=False)
+    assert width(small) < 12

@@ -129,6 +129,51 @@ def test_a_dynamic_batch_stays_dynamic() -> None:
     assert small(wide).shape == (5, 5, 2)
 
 
+class Recurrent(nn.Module):
+    """Starts from a state of zeros of the size of the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.LSTM(6, 12, batch_first=True), nn.Linear(12, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.a(x)[0])
+
+
+class Placed(nn.Module):
+    """Joins a table of constants, once for every example, to its channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 12), nn.Linear(14, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        table = torch.arange(10, dtype=x.dtype).reshape(1, 5, 2).expand(x.shape[0], -1, -1)
+        return self.b(torch.cat([self.a(x), table], 2))
+
+
+class Shifted(nn.Module):
+    """Cuts off and pads in one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 12), nn.Linear(12, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(functional.pad(self.a(x), (0, 0, 1, -1)))
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes")
+@pytest.mark.parametrize("model", [Recurrent(), Placed(), Shifted()], ids=["state", "table", "shift"])
+def test_what_is_made_of_a_dynamic_batch_stays_dynamic(model: nn.Module) -> None:
+    model, x = double((model.eval(), torch.randn(3, 5, 6)))
+    module = export(torch.export.export(model, (x,), dynamic_shapes=({0: Dim("batch", min=2)},)))
+    small, after = cut_graph(model, x, seed=1, module=module)
+    assert count(small) < count(model)
+    assert_computes(small, x, after, module)
+    torch.testing.assert_close(small(torch.cat([x, x[:2]]))[:3], small(x))
+
+
 @pytest.mark.parametrize(
     ("model", "inputs"),
     [
@@ -146,6 +191,26 @@ def test_what_is_foreign_stays_and_the_rest_is_cut(model: nn.Module, inputs: tor
     assert count(small) < count(model)
     assert_computes(small, inputs, after, module)
     model.load_state_dict(state)
+
+
+def test_what_is_foreign_need_not_run_on_symbolic_sizes() -> None:
+    class Product(nn.Module):
+        """Two layers that meet in an operator which torch has no symbolic form of."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 12), nn.Linear(12, 5)
+            self.meet, self.c = nn.Bilinear(5, 6, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.c(self.meet(self.b(self.a(x)), x))
+
+    model, x = Product().double().eval(), torch.randn(3, 6).double()
+    module = export(torch.export.export(model, (x,), dynamic_shapes=({0: Dim("batch", min=2)},)))
+    small, after = cut_graph(model, x, module=module)
+    assert after.params["a.weight"].shape[0] < 12
+    assert_computes(small, x, after, module)
+    assert small(torch.cat([x, x])).shape == (6, 2)
 
 
 @pytest.mark.parametrize("seed", range(3))

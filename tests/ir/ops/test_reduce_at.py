@@ -77,3 +77,12 @@ def test_an_axis_may_be_cut_where_nobody_reads_the_positions() -> None:
     assert not rule.pins
     assert [dim.size for dim in rule.statistics] == [4]
     check_cut(probe.op, probe.call, rule, (X,), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("read", [1, 2])
+def test_the_magnitude_of_an_extreme_has_as_many_results_as_are_read(read: int) -> None:
+    probe = probe_aten("max.dim", X, 1, False)
+    call = replace(probe.call, results=probe.call.results[:read])
+    made = probe.op.flow.magnitude(probe.op, call, (np.abs(X),))
+    assert [array.shape for array in made] == list(call.results)
+    assert (np.abs(probe.op.run(call, (X,))[0]) <= made[0] + 1e-12).all()
