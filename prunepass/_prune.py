@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from ._search import has_latency
 from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
 from ._wanted import PruneOptions, of_form, wanted
-from .hosts import open_model
-from .ir import UsageError
+from .hosts import Session, open_model
+from .ir import BudgetError, UsageError
 from .passes import (
     Budget,
     Grain,
@@ -114,8 +115,22 @@ def prune(
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     graph = keep_matching(session.graph, asked.keep)
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
-    done = counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
+    with _advised(session):
+        done = (
+            counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
+        )
     return _result(job, done, target, timings)
+
+
+@contextmanager
+def _advised(session: Session) -> Iterator[None]:
+    """A budget that a module's own code stands in the way of may be met without that code."""
+    try:
+        yield
+    except BudgetError as error:
+        if session.form == "module":
+            error.advice += "; form='graph' frees what the module's own code fixes"
+        raise
 
 
 def _result(job: Job, done: Done, target: Target | None, timings: Timings) -> Result:

@@ -12,7 +12,7 @@ from torch import fx, nn
 from prunepass import analyze, capture, prune
 from prunepass.hosts import open_model
 from prunepass.hosts.torch import open_session
-from prunepass.ir import UsageError, VerificationError
+from prunepass.ir import BudgetError, UsageError, VerificationError
 from tests.hosts.torch.nets import Literal, Outputs, TwoConvs
 from tests.hosts.torch.trials import random_cut
 
@@ -91,3 +91,26 @@ def test_a_model_without_data_is_analysed_and_not_pruned() -> None:
     assert any(group.prunable for group in analyze(capture(model, inputs)).groups)
     with pytest.raises(UsageError, match=r"device meta.*load its weights"):
         prune(model, inputs)
+
+
+class Attending(nn.Module):
+    """Attention over the input itself: torch's module cannot have heads narrower than what it reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(16, 4, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(x + self.attend(x, x, x, need_weights=False)[0])
+
+
+def test_a_budget_that_a_modules_code_stands_in_the_way_of_is_met_as_a_graph() -> None:
+    model, inputs = Attending().eval(), torch.randn(1, 5, 16)
+    with pytest.raises(BudgetError, match="form='graph' frees"):
+        prune(model, inputs, budget="macs=0.7", score="l2")
+    found = prune(model, inputs, budget="macs=0.7", score="l2", form="graph").report
+    assert found.after.macs <= 0.7 * found.before.macs
+    with pytest.raises(BudgetError) as caught:
+        prune(model, inputs, budget="macs=0.01", score="l2", form="graph")
+    assert "form=" not in caught.value.advice
