@@ -13,7 +13,7 @@ from .._op import Op
 from .._plain import word
 
 
-def _gelu(x: Array, form: object) -> Array:
+def gelu(x: Array, form: object) -> Array:
     if word(form) == "tanh":
         return np.asarray(0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))))
     return np.asarray(0.5 * x * (1 + error_function(x / sqrt(2))))
@@ -95,8 +95,8 @@ ops: tuple[Op, ...] = (
         attrs={"alpha": (1.702, "", "alpha")},
     ),
     unary("mish", lambda x: x * np.tanh(np.logaddexp(0, x)), "mish", "Mish"),
-    unary("gelu", _gelu, "gelu", "Gelu", attrs={"form": ("none", "approximate", "approximate")}),
-    unary("exact_gelu", lambda x: _gelu(x, "none"), onnx="com.microsoft::Gelu"),
+    unary("gelu", gelu, "gelu", "Gelu", attrs={"form": ("none", "approximate", "approximate")}),
+    unary("exact_gelu", lambda x: gelu(x, "none"), onnx="com.microsoft::Gelu"),
     unary("elu", _elu, "elu", "Elu", _ELU_FLOW, _ELU),
     unary("selu", lambda x: _elu(x, _SELU_ALPHA, _SELU_GAMMA, 1.0), "selu", flow=_SELU_FLOW),
     unary("scaled_elu", _elu, onnx="Selu", flow=_SELU_FLOW, attrs=_SELU),

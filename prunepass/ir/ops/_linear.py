@@ -39,7 +39,7 @@ def _linear_inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
     return np.asarray(data * weight.sum(axis=tuple(range(weight.ndim - 1))))
 
 
-def _matmul_rule(call: Call) -> Rule:
+def matmul_rule(call: Call) -> Rule:
     a, b = call.shape(0), call.shape(1)
     k = a[-1]
     if k != b[-2 if len(b) > 1 else -1]:
@@ -63,7 +63,7 @@ def _leading(lead: Dims, shape: Shape) -> Dims:
     return tuple(dim if dim.size == size else Fixed(size) for dim, size in zip(tail, shape, strict=True))
 
 
-def _matmul_inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
+def matmul_inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
     """Each entry times the sum of the row or column it meets, over everything it is broadcast to."""
     a, b = np.asarray(mags[0]), np.asarray(mags[1])
     left, right = np.atleast_2d(a), b if b.ndim > 1 else b[:, None]
@@ -152,9 +152,9 @@ ops = (
     Op(
         "matmul",
         ("input", "weight"),
-        _matmul_rule,
+        matmul_rule,
         _matmul,
-        contraction(_matmul_inflow),
+        contraction(matmul_inflow),
         (
             Aten(("matmul.default",), ("self", "other")),
             Aten(("mm.default", "bmm.default"), ("self", "mat2")),

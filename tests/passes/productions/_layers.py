@@ -97,6 +97,15 @@ def matmul_weight(net: Net) -> None:
     net.go(net.add("add", x, net.weight(net.shape(x)[-1])))
 
 
+@table(rows)
+def fused_product(net: Net) -> None:
+    """A product as ONNX Runtime's optimiser leaves it, with a bias inside the activation behind it."""
+    out, flipped = net.widths(), net.maybe()
+    weight = net.weight(*((out, net.width) if flipped else (net.width, out)))
+    x = net.add("fused_matmul", net.now, weight, trans_b=int(flipped), alpha=0.5)
+    net.go(net.add(net.pick("biased_gelu", "fast_gelu"), x, net.weight(out)))
+
+
 @table(tokens)
 def token_mixing(net: Net) -> None:
     """MLP-Mixer: a layer over the tokens, hidden channels between transpositions."""
