@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import erf
+from math import erf, pi, sqrt
 
 import numpy as np
 
 from ._graph import Array
+from ._plain import word
 
 _erf = np.frompyfunc(erf, 1, 1)
 
@@ -14,6 +15,13 @@ _erf = np.frompyfunc(erf, 1, 1)
 def error_function(x: Array) -> Array:
     """erf, entry by entry, in the dtype of ``x``."""
     return np.asarray(_erf(x)).astype(x.dtype)
+
+
+def gelu(x: Array, form: object) -> Array:
+    """x times the normal distribution function of x; ``tanh`` is an approximation of it."""
+    if word(form) == "tanh":
+        return np.asarray(0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))))
+    return np.asarray(0.5 * x * (1 + error_function(x / sqrt(2))))
 
 
 def sigmoid(x: Array) -> Array:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from math import pi, sqrt
-
 import numpy as np
 
 from .._broadcast import GATE, steep, unary
-from .._elementary import error_function, sigmoid
+from .._elementary import gelu, sigmoid
 from .._graph import Array
 from .._op import Op
-from .._plain import word
-
-
-def gelu(x: Array, form: object) -> Array:
-    if word(form) == "tanh":
-        return np.asarray(0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))))
-    return np.asarray(0.5 * x * (1 + error_function(x / sqrt(2))))
 
 
 def _elu(x: Array, alpha: float, scale: float, input_scale: float) -> Array:

@@ -13,12 +13,12 @@ import numpy as np
 
 from .._broadcast import SUM
 from .._dims import atoms
+from .._elementary import gelu
 from .._errors import UnsupportedError
 from .._flow import Arrays, Flow, Sampler, contraction
 from .._graph import Array, Shape
 from .._op import Call, Onnx, Op, Rule
-from ._activation import gelu
-from ._linear import matmul_inflow, matmul_rule
+from .._product import matmul_inflow, matmul_rule
 
 
 def _orders(call: Call) -> tuple[Shape, Shape]:
