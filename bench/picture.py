@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .compare._ahead import keeps_less
+
 _ROOT = Path(__file__).parents[1]
 RESULTS, PICTURE = _ROOT / "bench" / "results" / "engines.json", _ROOT / "docs" / "speed.svg"
 SHOWN = {"engine": "onnxruntime", "threads": 1, "batch": 1, "budget": "macs=0.5"}
@@ -26,7 +28,7 @@ _SERIES = {
 _STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
 # Ids in the file come from this and not from chance.
 _SALT = {"svg.hashsalt": "prunepass"}
-_IDEAL, _SAME_WORK = 2.0, 0.97
+_IDEAL = 2.0
 
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -47,7 +49,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         for column, (label, mark, colour) in _SERIES.items():
             for row, place in zip(rows, places, strict=True):
                 if row[column]:
-                    face = "none" if _keeps_less(row, column) else colour
+                    face = "none" if keeps_less(row, row.get(f"{column} kept")) else colour
                     axes.plot(row[column], place, mark, color=colour, markerfacecolor=face, markersize=6)
             axes.plot([], [], mark, color=colour, label=label, markersize=6)
         for row, place in zip(rows, places, strict=True):
@@ -55,11 +57,6 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         _frame(axes, [row["network"] for row in rows], places)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
         figure.savefig(path, metadata={"Date": None, "Creator": None})
-
-
-def _keeps_less(row: Mapping[str, Any], column: str) -> bool:
-    kept = row.get(f"{column} kept")
-    return kept is not None and kept < _SAME_WORK * row["MACs kept"]
 
 
 def _frame(axes: Any, names: Sequence[str], places: Sequence[int]) -> None:

@@ -141,11 +141,8 @@ class _Run:
             coarsest = _coarsest(layer)
             wide = [leaf for leaf in atoms if leaf.size >= 2 * coarsest]
             if wide:
-                base, row = (
-                    wide[-1].size // coarsest * coarsest,
-                    found.setdefault((layer.kind, layer.dtype), []),
-                )
-                row.append((self._work(layer, {}), layer, wide[-1], base))
+                row = self._work(layer, {}), layer, wide[-1], wide[-1].size // coarsest * coarsest
+                found.setdefault((layer.kind, layer.dtype), []).append(row)
         most = 1 if self.how.quick else _TYPICAL
         chosen = (sorted(rows, key=lambda row: -row[0])[:most] for rows in found.values())
         return [(layer, leaf, base) for rows in chosen for _, layer, leaf, base in rows]

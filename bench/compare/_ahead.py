@@ -23,11 +23,16 @@ def explained(row: Row, found: Mapping[str, Mapping[str, Any]]) -> Row:
     return {**row, "notes": "; ".join(filter(None, (row["notes"], *notes)))}
 
 
+def keeps_less(row: Row, kept: float | None) -> bool:
+    """Whether a candidate that keeps ``kept`` of the work is no peer of the row's any more."""
+    return kept is not None and kept < _SAME_WORK * row["MACs kept"]
+
+
 def _note(row: Row, peer: str, kept: float | None) -> str:
     faster, ours, uniform = row[peer], row["ours"] or 0.0, row["uniform"] or 0.0
     if faster is None or faster <= ours:
         return ""
-    if kept is not None and kept < _SAME_WORK * row["MACs kept"]:
+    if keeps_less(row, kept):
         return f"{peer} is ahead, keeping {kept:.3g} of the work"
     if uniform >= _LEVEL * faster:
         return f"{peer} is ahead, and uniform level with it"

@@ -3,7 +3,6 @@ their own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +150,7 @@ def test_tiles_of_codes_are_the_grain_of_openvino_and_not_of_numbers() -> None:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def compare(models: Sequence[Any], *args: Any, **options: Any) -> Any:
-        return clockwork.compare(models, *args, **options)
-
-    monkeypatch.setattr("prunepass._calibrate.compare", compare)
+    monkeypatch.setattr("prunepass._calibrate.compare", clockwork.compare)
 
 
 def by_tiles(graph: Graph) -> float:

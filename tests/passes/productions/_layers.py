@@ -102,7 +102,7 @@ def fused_product(net: Net) -> None:
     """A product as ONNX Runtime's optimiser leaves it, with a bias inside the activation behind it."""
     out, flipped = net.widths(), net.maybe()
     weight = net.weight(*((out, net.width) if flipped else (net.width, out)))
-    x = net.add("fused_matmul", net.now, weight, trans_b=int(flipped), alpha=0.5)
+    x = net.add("matmul", net.now, weight, trans_b=int(flipped), alpha=0.5)
     net.go(net.add(net.pick("biased_gelu", "fast_gelu"), x, net.weight(out)))
 
 
