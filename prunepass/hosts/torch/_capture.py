@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import fx, nn
+from torch import fx
 from torch.utils import _pytree as pytree
 
 from ...ir import (
@@ -39,7 +39,7 @@ from ._bind import (
     target_name,
 )
 from ._foreign import Constants, foreign_call, is_lifted, other_arguments, tensor_args, tensor_attribute
-from ._inputs import dtype_name, to_numpy
+from ._inputs import dtype_name, tensors_of, to_numpy
 from ._source import innermost_frame
 from ._ties import attention_ties
 
@@ -264,17 +264,6 @@ def _own_names(gm: fx.GraphModule) -> dict[str, str]:
     for name, tensor in tensors_of(gm):
         named[name] = first.setdefault(id(tensor), name)
     return named
-
-
-def tensors_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """Parameters, buffers and plain tensor attributes by full name; shared ones under every name."""
-    found: dict[str, torch.Tensor] = dict(module.named_parameters(remove_duplicate=False))
-    found.update(module.named_buffers(remove_duplicate=False))
-    for path, owner in module.named_modules(remove_duplicate=False):
-        for name, value in vars(owner).items():
-            if isinstance(value, torch.Tensor):
-                found.setdefault(f"{path}.{name}" if path else name, value)
-    return list(found.items())
 
 
 def _is_same(node: fx.Node) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
+import re
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +15,10 @@ from torch.export import ExportedProgram
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ...ir import Origin, UnsupportedError, UsageError, registry
-from ._inputs import Inputs, evaluation_mode, inputs_of
+from ._foreign import mark_written
+from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
+from ._lock import locked, muted
+from ._outputs import output_tensors, tensors_only
 from ._source import first_line, raised_at, whole_traces
 
 _ADVICE = (
@@ -24,6 +27,7 @@ _ADVICE = (
 )
 
 
+@locked
 def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
     """Capture ``model`` as a functional graph whose declared operators stay whole.
 
@@ -40,12 +44,22 @@ def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
         UnsupportedError: it runs but cannot be captured; says at which line of the user's source.
     """
     if isinstance(model, ExportedProgram):
-        return _lowered(model)
+        return _lowered(model, _own_tensors(model))
+    return _lowered(program_of(model, example_inputs), _own_tensors(model))
+
+
+@locked
+def program_of(model: Any, example_inputs: Any) -> ExportedProgram:
+    """``model`` as torch exports it in evaluation mode; what is no tensor among its outputs is left out.
+
+    Raises:
+        UsageError, UnsupportedError: as :func:`export`.
+    """
     if not isinstance(model, nn.Module):
         raise UsageError(f"a {type(model).__name__} is not a torch model")
     inputs = inputs_of(example_inputs)
-    with evaluation_mode(model):
-        return _lowered(_program(model, inputs))
+    with evaluation_mode(model), tensors_only(model), torch.compiler.set_stance("force_eager"):
+        return _program(model, inputs)
 
 
 def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:
@@ -84,7 +98,7 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
     entered: list[nn.Module] = []
     try:
         with _quiet(), torch.no_grad(), _noted(entered):
-            model(*inputs.args, **inputs.named())
+            made = model(*inputs.args, **inputs.named())
     except Exception as error:
         names = {module: name for name, module in model.named_modules()}
         path = names.get(entered[-1], "") if entered else ""
@@ -93,6 +107,11 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
             where=Origin(path, str(raised_at(error) or "")),
             advice="check shapes and dtypes of the example inputs",
         ) from error
+    if not output_tensors(made):
+        raise UnsupportedError(
+            "the model gives no tensor that torch can find",
+            advice="return tensors, or tuples, dicts or dataclasses of them",
+        )
 
 
 @contextmanager
@@ -113,7 +132,24 @@ def _noted(entered: list[nn.Module]) -> Iterator[None]:
             hook.remove()
 
 
-def _lowered(program: ExportedProgram) -> fx.GraphModule:
+# What torch calls the tensors that a source writes out, where the module itself is no longer at hand.
+_WRITTEN = re.compile(r"(lifted_tensor_|_tensor_constant)\d+$")
+
+
+def _own_tensors(model: Any) -> set[str]:
+    """Names of the tensors that are the user's own, and not written out in the source of a forward."""
+    if isinstance(model, ExportedProgram):
+        signature = model.graph_signature
+        stated = {*signature.parameters, *signature.buffers}
+        return stated | {name for name in model.constants if not _WRITTEN.search(name)}
+    named = {name for name, _ in tensors_of(model)}
+    if isinstance(model, fx.GraphModule):
+        stored = model.state_dict().keys()
+        return {name for name in named if name in stored or not _WRITTEN.search(name)}
+    return named
+
+
+def _lowered(program: ExportedProgram, own: Collection[str]) -> fx.GraphModule:
     """Functional aten operators; views and composites that no declaration knows are decomposed."""
     with _quiet():
         module = program.run_decompositions(_decompositions()).module()
@@ -124,6 +160,7 @@ def _lowered(program: ExportedProgram) -> fx.GraphModule:
             module.graph.erase_node(node)
     module.delete_all_unused_submodules()
     module.recompile()
+    mark_written(module, own)
     return module
 
 
@@ -152,8 +189,7 @@ def _quiet() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(whole_traces())
-        stack.enter_context(redirect_stdout(io.StringIO()))
-        stack.enter_context(redirect_stderr(io.StringIO()))
+        stack.enter_context(muted())
         try:
             warnings.simplefilter("ignore")
             logger.setLevel(logging.CRITICAL)

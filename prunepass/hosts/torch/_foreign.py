@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,9 +115,18 @@ def _attribute(root: Any, path: str) -> Any:
     return root
 
 
+_WRITTEN = "prunepass_written"
+
+
+def mark_written(gm: fx.GraphModule, own: Collection[str]) -> None:
+    """Note which tensors the source writes out, ``torch.tensor([1, 2])``: all but the model's ``own``."""
+    for node in gm.graph.find_nodes(op="get_attr"):
+        node.meta[_WRITTEN] = str(node.target) not in own
+
+
 def is_lifted(node: fx.Node) -> bool:
-    """Whether a ``get_attr`` node reads a tensor that the source writes out, ``torch.tensor([1, 2])``."""
-    return str(node.target).startswith("lifted_tensor_")
+    """Whether a ``get_attr`` node reads a tensor that the source writes out."""
+    return bool(node.meta.get(_WRITTEN))
 
 
 def tensor_attribute(gm: fx.GraphModule, node: fx.Node) -> torch.Tensor | None:

@@ -14,6 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from ...ir import Array, UsageError, VerificationError
+from ._lock import locked
+from ._outputs import output_tensors
 from ._source import first_line, raised_at
 
 _WIDENED = {torch.bfloat16, torch.float16}
@@ -70,6 +72,17 @@ def to_numpy(tensor: torch.Tensor) -> Array:
     return result
 
 
+def tensors_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """Parameters, buffers and plain tensor attributes by full name; shared ones under every name."""
+    found: dict[str, torch.Tensor] = dict(module.named_parameters(remove_duplicate=False))
+    found.update(module.named_buffers(remove_duplicate=False))
+    for path, owner in module.named_modules(remove_duplicate=False):
+        for name, value in vars(owner).items():
+            if isinstance(value, torch.Tensor):
+                found.setdefault(f"{path}.{name}" if path else name, value)
+    return list(found.items())
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
@@ -91,6 +104,7 @@ def evaluation_mode(model: Any) -> Iterator[None]:
             module.training = flag
 
 
+@locked
 def run(model: Any, example_inputs: Any) -> list[Array]:
     """All tensor outputs of ``model`` in order, in its own precision, in evaluation mode, no gradients.
 
@@ -102,12 +116,12 @@ def run(model: Any, example_inputs: Any) -> list[Array]:
     if not isinstance(module, nn.Module):
         raise UsageError(f"a {type(module).__name__} is no torch model", advice="give the pruned module")
     try:
-        with evaluation_mode(module), torch.no_grad():
+        with evaluation_mode(module), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             made = module(*inputs.args, **inputs.named())
     except Exception as error:  # the user's own code raises whatever it likes
         what = f"the model fails on the example inputs: {first_line(error)}"
         raise VerificationError(what, where=str(raised_at(error) or type(module).__name__)) from error
-    return [to_numpy(leaf) for leaf in pytree.tree_leaves(made) if isinstance(leaf, torch.Tensor)]
+    return [to_numpy(leaf) for leaf in output_tensors(made)]
 
 
 def input_leaves(gm: fx.GraphModule, example_inputs: Any) -> dict[str, Any]:
@@ -155,5 +169,6 @@ def refilled(gm: fx.GraphModule, example_inputs: Any, arrays: Mapping[str, Array
 
 
 def _typed(leaf: Any, array: Array) -> Any:
-    made = torch.from_numpy(np.ascontiguousarray(array))
+    # No ascontiguousarray: it gives a number an axis.
+    made = torch.from_numpy(np.array(array, order="C"))
     return made.to(dtype=leaf.dtype, device=leaf.device) if isinstance(leaf, torch.Tensor) else made

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
 from ...ir import Graph, Param
-from ._capture import tensors_of
+from ._inputs import tensors_of
 from ._check import check_module
 from ._replay_module import resized
 from ._rewrite import rewrite

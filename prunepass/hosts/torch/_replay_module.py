@@ -14,7 +14,7 @@ from torch import nn
 
 from ...ir import Array, Graph, Param, UnsupportedError
 from ._attributes import Update, own_updates
-from ._capture import tensors_of
+from ._inputs import tensors_of
 from ._check import check_model
 from ._mismatch import ReplayMismatch
 from ._sizes import Facts, layer_sizes
