@@ -12,6 +12,7 @@ import msgspec
 
 from ._clock import Setting, setting_of
 from ._host_check import host_check
+from ._replayed import all_or_nothing, replayed
 from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
@@ -115,11 +116,11 @@ def prune(
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     graph = keep_matching(session.graph, asked.keep)
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
-    with _advised(session):
+    with all_or_nothing(session), _advised(session):
         done = (
             counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
         )
-    return _result(job, done, target, timings)
+        return _result(done, target, timings)
 
 
 @contextmanager
@@ -133,12 +134,11 @@ def _advised(session: Session) -> Iterator[None]:
         raise
 
 
-def _result(job: Job, done: Done, target: Target | None, timings: Timings) -> Result:
+def _result(done: Done, target: Target | None, timings: Timings) -> Result:
     plan: Plan = done.state.need("plan", "prune")
     if target is not None:
         plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
-    check = host_check(job.session, done.model, done.state.graph)
-    report = replace(report_of(done.state, timings, check), timing=done.timing, latency=done.latency)
+    report = replace(report_of(done.state, timings, done.check), timing=done.timing, latency=done.latency)
     return Result(done.model, plan, report)
 
 
@@ -185,14 +185,20 @@ def apply(
 ) -> Any:
     """Replay ``plan`` on a fresh copy of the model it was made for; the same bytes every time.
 
+    The outputs are held against the reference in the model's own host, as after :func:`prune`.
+
+    Args:
+        inplace: change the user's own object, all or nothing.
+
     Raises:
         UsageError: the plan was made for another model.
+        UnsupportedError: the model's own code contradicts the plan. VerificationError: an output differs.
     """
     _check_plan(plan)
     session = open_model(model, example_inputs, form=form)
     plan.check(session.graph)
     graph = plan.constrain(session.graph)
-    return session.replay(graph, cut(graph, plan), inplace=inplace)
+    return replayed(session, graph, cut(graph, plan), inplace=inplace)[0]
 
 
 def _check_plan(plan: object) -> None:

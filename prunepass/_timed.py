@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from ._clock import EngineClock, LatencyReport, Setting, fraction, is_slower, standard_error
+from ._host_check import HostCheck
+from ._replayed import checked, replayed
 from ._search import Found, Reading, Search, has_latency
 from ._targets import Target
 from .hosts import Session
-from .ir import BudgetError, Graph, InternalError, UnsupportedError
+from .ir import BudgetError, Graph, InternalError, UnsupportedError, VerificationError
 from .measure import Comparison
 from .passes import Observer, Pipeline, State
 
@@ -40,10 +42,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished pipeline, the pruned model, and what was measured of it."""
+    """A finished pipeline, the pruned model as it was checked in its host, and what was measured of it."""
 
     state: State
     model: Any
+    check: HostCheck
     timing: Comparison | None = None
     latency: LatencyReport | None = None
 
@@ -53,19 +56,26 @@ def counted(job: Job) -> Done:
 
     def attempt(graph: Graph) -> Done:
         state = job.pipeline(graph, job.observers)
-        return Done(state, job.session.replay(graph, state.graph, inplace=job.inplace))
+        return Done(state, *replayed(job.session, graph, state.graph, inplace=job.inplace))
 
     return retried(job, attempt)
 
 
 def retried(job: Job, attempt: Callable[[Graph], T]) -> T:
-    """Where the host's own code contradicts a cut, plan again with what was learnt."""
+    """Where the host's own code contradicts a cut, plan again with what was learnt.
+
+    Raises:
+        VerificationError: an output differs, whatever is planned.
+        UnsupportedError: the code contradicts every plan.
+    """
     graph = job.graph
     for _ in range(_ATTEMPTS):
         try:
             return attempt(graph)
         except UnsupportedError as mismatch:
             constrained = job.session.constrain(graph, mismatch)
+            if constrained is graph and isinstance(mismatch.__cause__, VerificationError):
+                raise mismatch.__cause__ from None
             if constrained is graph:
                 raise
             graph = constrained
@@ -88,8 +98,8 @@ def timed(job: Job, setting: Setting, target: Target | None, *, allow_slower: bo
             done = replace(done, timing=clock.compare(done.model))
     _refuse_slower(done, setting, allow_slower)
     if job.inplace:
-        model = job.session.replay(done.state.original, done.state.graph, inplace=True)
-        done = replace(done, model=model)
+        model, check = replayed(job.session, done.state.original, done.state.graph, inplace=True)
+        done = replace(done, model=model, check=check)
     return replace(done, state=_recorded(done.state, setting))
 
 
@@ -105,7 +115,8 @@ def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
         search = Search(job.session, graph, job.pipeline, watch, table, job.observers)
         found = search.run()
         report = _report(found, search.limit, setting, target)
-        return Done(found.state, found.model, found.comparison, report)
+        check = checked(job.session, found.model, graph, found.state.graph)
+        return Done(found.state, found.model, check, found.comparison, report)
 
     return retried(job, attempt)
 

@@ -35,6 +35,17 @@ class Session(Protocol):
         """``before`` with pins or ties that avoid ``mismatch``."""
         ...
 
+    def undo(self) -> None:
+        """Give the user's own object everything back that a replay in place has changed."""
+        ...
+
+    def explain(self, model: Any, before: Graph, after: Graph, what: str) -> UnsupportedError | None:
+        """Where the outputs of a replayed ``model`` leave those of ``after``; None where that cannot be told.
+
+        ``what`` says how they differ; ``constrain`` takes what is returned.
+        """
+        ...
+
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs of ``model`` in its own precision, in the order of ``graph.outputs``.
 

@@ -47,6 +47,12 @@ class GraphSession:
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         return before
 
+    def undo(self) -> None:
+        raise NotImplementedError
+
+    def explain(self, model: Any, before: Graph, after: Graph, what: str) -> None:
+        return None
+
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
         raise NotImplementedError
 

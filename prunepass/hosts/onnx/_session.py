@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import onnx
@@ -32,10 +32,13 @@ class OnnxSession:
     graph: Graph
     examples: Mapping[str, Array] | None
     form: str = "onnx"
+    _changed: list[Callable[[], object]] = field(default_factory=list, compare=False)
 
     def replay(self, before: Graph, after: Graph, *, inplace: bool) -> Any:
         """The model changed as ``before`` became ``after``; a file is never changed, whatever ``inplace``."""
         own = inplace and self.source is self.model
+        if inplace:
+            self._changed.append(_restorer(self.source, whole=own))
         result = replay(self.model, before, after, inplace=own)
         if own or not inplace:
             return as_given(self.source, result)
@@ -56,6 +59,14 @@ class OnnxSession:
         held = {(name, axis) for name, axis, _ in before.pins}
         new = tuple(pin for pin in pins if pin[:2] not in held)
         return replace(before, pins=(*before.pins, *new)) if new else before
+
+    def undo(self) -> None:
+        """The user's own model as it was before anything was replayed onto it."""
+        while self._changed:
+            self._changed.pop()()
+
+    def explain(self, *_: Any) -> None:
+        """An ONNX model has no code of its own that could part from the graph."""
 
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
         """Outputs of ``model`` in its own precision, in order."""
@@ -84,6 +95,22 @@ def open_session(model: Any, example_inputs: Any = None) -> OnnxSession:
     opened = load(model)
     graph = capture(opened, example_inputs)
     return OnnxSession(model, opened, graph, example_data(opened, example_inputs))
+
+
+def _restorer(source: Any, *, whole: bool) -> Callable[[], object]:
+    """What gives ``source`` its present content back; ``whole`` where its own nodes are about to be edited."""
+    if isinstance(source, onnx.ModelProto):
+        kept = onnx.ModelProto()
+        kept.CopyFrom(source)
+        return lambda: source.CopyFrom(kept)
+    if isinstance(source, ir.Model):
+        graph, functions = (source.clone() if whole else source).graph, dict(source.functions)
+        return lambda: (setattr(source, "graph", graph), source.functions.update(functions))
+    if is_graphsurgeon(source):
+        names = ("nodes", "inputs", "outputs")
+        lists = {name: getattr(source, name) for name in names}
+        return lambda: [setattr(source, name, lists[name]) for name in names]
+    return lambda: None
 
 
 def _moved_into(source: Any, result: ir.Model) -> Any:

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from ...ir import Array, UsageError, VerificationError
+from ._kept import buffers_kept
 from ._lock import locked
 from ._outputs import output_tensors
 from ._source import first_line, raised_at
@@ -116,7 +117,7 @@ def run(model: Any, example_inputs: Any) -> list[Array]:
     if not isinstance(module, nn.Module):
         raise UsageError(f"a {type(module).__name__} is no torch model", advice="give the pruned module")
     try:
-        with evaluation_mode(module), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with evaluation_mode(module), buffers_kept(module), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             made = module(*inputs.args, **inputs.named())
     except Exception as error:  # the user's own code raises whatever it likes
         what = f"the model fails on the example inputs: {first_line(error)}"

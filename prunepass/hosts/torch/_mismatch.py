@@ -85,6 +85,21 @@ def first_difference(want: Graph, got: Graph) -> Difference | None:
         longer = want.nodes if len(want.nodes) > len(got.nodes) else got.nodes
         extra = longer[min(len(want.nodes), len(got.nodes))]
         return Difference(extra, f"the model now has {len(got.nodes)} operations, not {len(want.nodes)}")
+    return _output_difference(want, got, names)
+
+
+def _output_difference(want: Graph, got: Graph, names: Mapping[str, str]) -> Difference | None:
+    """Outputs that are weights, constants or inputs no operation reads."""
+    last = want.nodes[-1] if want.nodes else None
+    if last is None or len(want.outputs) != len(got.outputs):
+        return Difference(last, "the model gives other outputs") if last else None
+    for name, found_name in zip(want.outputs, got.outputs, strict=True):
+        if name in want.params and found_name in got.params:
+            what = _param_difference(want.params[name], got.params[found_name])
+            if what:
+                return Difference(last, what)
+        elif names.get(name) != found_name:
+            return Difference(last, f"the model gives '{found_name}' where the cut model gives '{name}'")
     return None
 
 

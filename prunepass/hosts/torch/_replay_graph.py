@@ -14,11 +14,13 @@ from torch.utils._pytree import tree_map
 
 from ...ir import Graph, Param
 from ._inputs import tensors_of
+from ._lock import locked
 from ._check import check_module
 from ._replay_module import resized
 from ._rewrite import rewrite
 
 
+@locked
 def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphModule:
     """A copy of ``gm`` that computes ``after``; it shares no tensor with ``gm`` and can be trained.
 

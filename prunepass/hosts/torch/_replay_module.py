@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -12,10 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...ir import Array, Graph, Param, UnsupportedError
+from ...ir import Array, Graph, Param
 from ._attributes import Update, own_updates
-from ._inputs import tensors_of
 from ._check import check_model
+from ._copy import copied
+from ._inputs import tensors_of
+from ._kept import Kept
+from ._lock import locked
 from ._mismatch import ReplayMismatch
 from ._sizes import Facts, layer_sizes
 
@@ -23,8 +24,15 @@ from ._sizes import Facts, layer_sizes
 _NAMES = 4
 
 
+@locked
 def replay_module(
-    model: nn.Module, before: Graph, after: Graph, example_inputs: Any, *, inplace: bool = False
+    model: nn.Module,
+    before: Graph,
+    after: Graph,
+    example_inputs: Any,
+    *,
+    inplace: bool = False,
+    kept: Kept | None = None,
 ) -> nn.Module:
     """Write the tensors that changed from ``before`` to ``after`` and let sizes kept as attributes follow.
 
@@ -34,19 +42,20 @@ def replay_module(
     Args:
         model: the module that ``before`` was captured from.
         inplace: change ``model`` itself; if any step fails it is as it was.
+        kept: notes what is changed, for later steps that fail.
 
     Raises:
         ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
         UnsupportedError: the module cannot be copied.
     """
-    target = model if inplace else _copied(model)
-    facts = Facts(before, after)
+    target = model if inplace else copied(model)
+    facts, done = Facts(before, after), [] if kept is None else kept.changes
     updates, doubtful = own_updates(target, facts)
     for fewer in _fewer(updates, doubtful):
         with suppress(ReplayMismatch):
-            _attempt(target, fewer, facts, example_inputs)
+            _attempt(target, fewer, facts, example_inputs, done)
             return target
-    _attempt(target, updates, facts, example_inputs)
+    _attempt(target, updates, facts, example_inputs, done)
     return target
 
 
@@ -64,9 +73,11 @@ def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Updat
         yield [u for u in updates if u not in doubtful or (type(u[0]), u[1]) == wanted]
 
 
-def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any) -> None:
-    """Change ``target`` and check it; if anything fails it is as it was."""
-    done: list[Update] = []
+def _attempt(
+    target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any, done: list[Update]
+) -> None:
+    """Change ``target`` and check it; if anything fails it is as it was. Changes are noted in ``done``."""
+    begun = len(done)
     try:
         layers = layer_sizes(target, facts)
         _set(updates, done)
@@ -77,21 +88,9 @@ def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inp
             _set([update] if update else [], done)
         check_model(target, example_inputs, facts.before, facts.after)
     except BaseException:
-        for owner, name, value in reversed(done):
+        for owner, name, value in reversed(done[begun:]):
             setattr(owner, name, value)
         raise
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return copy.deepcopy(model)
-    except Exception as error:  # whatever a user's object raises when it is copied
-        raise UnsupportedError(
-            f"the module cannot be copied: {type(error).__name__}: {error}",
-            advice="use inplace=True, which restores the module if anything fails",
-        ) from error
 
 
 def _set(updates: Iterable[Update], done: list[Update]) -> None:

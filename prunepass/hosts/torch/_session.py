@@ -12,6 +12,8 @@ from ...ir import Array, Graph, UnsupportedError, VerificationError
 from ._capture import capture_outputs
 from ._export import export
 from ._inputs import feeds, refilled, run
+from ._kept import Kept
+from ._parting import parting
 from ._remedies import constrain
 from ._replay_graph import replay_graph
 from ._replay_module import replay_module
@@ -33,12 +35,26 @@ class TorchSession:
         is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
         self.form = "graph" if is_graph else form
         self.graph, self._outputs = capture_outputs(self._module, form=self.form)
+        self._kept: Kept | None = None
 
     def replay(self, before: Graph, after: Graph, *, inplace: bool = False) -> nn.Module:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
         if self.form == "graph":
             return replay_graph(self._module, before, after)
-        return replay_module(self._model, before, after, self._inputs, inplace=inplace)
+        if inplace and self._kept is None:
+            self._kept = Kept(self._model)
+        kept = self._kept if inplace else None
+        return replay_module(self._model, before, after, self._inputs, inplace=inplace, kept=kept)
+
+    def undo(self) -> None:
+        """The user's own module as it was before the first replay in place."""
+        if self._kept is not None:
+            self._kept.restore()
+
+    def explain(self, model: Any, before: Graph, after: Graph, what: str) -> UnsupportedError | None:
+        """The first module whose result is not what ``after`` makes; its code does what no capture shows."""
+        given = self.feeds() if self.form == "module" else None
+        return None if given is None else parting(model, self._inputs, given, (before, after), what)
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""
