@@ -77,7 +77,7 @@ def to_file(model: Any, inputs: Any, path: Path) -> None:
 
 
 def _write(torch: Any, model: Any, inputs: Any, path: Path) -> None:
-    program = model if isinstance(model, torch.export.ExportedProgram) else _exported(torch, model, inputs)
+    program = model if isinstance(model, torch.export.ExportedProgram) else _exported(model, inputs)
     for module in program.graph_module.modules():
         for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
             for key in _PRIVATE:
@@ -96,11 +96,10 @@ def _to_archive(torch: Any, program: Any, path: Path) -> None:
         same.replace(path)
 
 
-def _exported(torch: Any, model: Any, inputs: Any) -> Any:
-    from .hosts.torch._inputs import inputs_of
+def _exported(model: Any, inputs: Any) -> Any:
+    from .hosts.torch import program_of
 
-    call = inputs_of(inputs)
-    return torch.export.export(model, call.args, call.named())
+    return program_of(model, inputs)
 
 
 def _to_onnx(torch: Any, program: Any, path: Path) -> None:

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..hosts import refuse_saved
 from ..ir import UsageError
 from ._files import check_outputs
 
-_FACTORY = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+_FACTORY = re.compile(r"([^\W\d][\w.]*|.+\.py):[^\W\d][\w.]*")
 _SUFFIXES = {"torch": (".pt2", ".onnx"), "onnx": (".onnx",)}
-_KINDS = "a model is an ONNX file, a .pt2 file of torch.export, or package.module:factory"
+_KINDS = (
+    "a model is an ONNX file, a .pt2 file of torch.export, or what makes a module: package.module:factory or "
+    "path/to/file.py:factory"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,10 @@ def load(name: str, shapes: Sequence[str] = ()) -> Loaded:
 
         model, inputs = from_file(path, sizes)
         return Loaded(name, "torch", model, inputs, (path,))
-    if path.suffix in (".pt", ".pth", ".py", ".safetensors"):
+    if path.suffix == ".py":
+        raise UsageError("which of its functions makes the model?", where=name, advice=f"name it: {name}:factory")
+    refuse_saved(path)
+    if path.suffix in (".pt", ".pth"):
         raise UsageError("it is no model that can be captured", where=name, advice=_KINDS)
     return Loaded(name, "onnx", path, _onnx_inputs(sizes), (path,))
 

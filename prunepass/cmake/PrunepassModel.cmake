@@ -9,9 +9,9 @@
 #   [EXTERNAL_DATA] [ALL] [DEPENDS file...])
 #
 # The target `name` makes OUTPUT, and with CHECK holds it against MODEL. Its properties PRUNEPASS_OUTPUT and
-# PRUNEPASS_PLAN are the absolute paths. MODEL is a file or package.module:factory; relative inputs lie in the
-# source folder, or in the binary folder where they do not exist in the source folder; relative outputs lie in
-# the binary folder. EXTERNAL_DATA says that weights lie in a file of their own, OUTPUT.data. BACKEND implies
+# PRUNEPASS_PLAN are the absolute paths. MODEL is a file, package.module:factory or file.py:factory; relative
+# inputs lie in the source folder, or in the binary folder where they do not exist in the source folder; relative
+# outputs lie in the binary folder. EXTERNAL_DATA says that weights lie in a file of their own, OUTPUT.data. BACKEND implies
 # CHECK: MODEL and OUTPUT are timed against each other.
 #
 # An output that would not change is left as it is. Ninja then stops: nothing that depends on it is made again.
@@ -143,8 +143,14 @@ macro(_prunepass_gate)
   list(APPEND products "${out}.checked")
 endmacro()
 
-# The absolute path of an input, also appended to a list of dependencies; a factory stays as it is.
+# The absolute path of an input, also appended to a list of dependencies; a factory of a package stays as it is, one
+# of a file is the file and a name in it.
 function(_prunepass_input name path depends)
+  set(factory "")
+  if(name MATCHES "^(.+[.]py)(:[A-Za-z_][A-Za-z0-9_.]*)$")
+    set(name "${CMAKE_MATCH_1}")
+    set(factory "${CMAKE_MATCH_2}")
+  endif()
   if(IS_ABSOLUTE "${name}" OR NOT name MATCHES "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$")
     set(base "${CMAKE_CURRENT_SOURCE_DIR}")
     if(NOT EXISTS "${base}/${name}")
@@ -153,7 +159,7 @@ function(_prunepass_input name path depends)
     cmake_path(ABSOLUTE_PATH name BASE_DIRECTORY "${base}" NORMALIZE)
     set(${depends} ${${depends}} "${name}" PARENT_SCOPE)
   endif()
-  set(${path} "${name}" PARENT_SCOPE)
+  set(${path} "${name}${factory}" PARENT_SCOPE)
 endfunction()
 
 function(_prunepass_refuse words what)

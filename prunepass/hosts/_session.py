@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..ir import Array, Graph, UnsupportedError, UsageError
+from ._saved import no_model, refuse_saved
 
 
 class Session(Protocol):
@@ -73,6 +74,8 @@ def open_model(model: Any, example_inputs: Any = None, *, form: str = "module") 
     if form not in ("module", "graph"):
         raise UsageError(f"there is no form '{form}'", advice="there are module and graph")
     roots = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    if isinstance(model, (str, os.PathLike)):
+        refuse_saved(model)
     if isinstance(model, (str, os.PathLike)) or roots & _ONNX:
         from .onnx import open_session as open_onnx
 
@@ -81,19 +84,4 @@ def open_model(model: Any, example_inputs: Any = None, *, form: str = "module") 
         from .torch import open_session as open_torch
 
         return open_torch(model, example_inputs, form=form)
-    raise UsageError(
-        f"{_named(model)} is no model",
-        advice="give an nn.Module, ExportedProgram, GraphModule, ONNX path, ModelProto, onnx_ir.Model or "
-        "onnx_graphsurgeon.Graph",
-    )
-
-
-def _named(model: Any) -> str:
-    kind = type(model)
-    if model is None:
-        return "None"
-    return (
-        f"a {kind.__qualname__}"
-        if kind.__module__ == "builtins"
-        else f"a {kind.__module__}.{kind.__qualname__}"
-    )
+    raise no_model(model)

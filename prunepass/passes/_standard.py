@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import msgspec
-import numpy as np
 
-from ..ir import Graph, ModelError
+from ..ir import Graph
 from . import scores
 from ._auto import AUTO, CANDIDATES, Scores, candidates, choose
 from ._compensate import compensate
@@ -17,6 +16,7 @@ from ._cost import KINDS as COUNTED
 from ._cost import CostModel
 from ._coupling import Coupling, couple
 from ._cut import cut
+from ._finite import refuse_not_finite
 from ._options import build
 from ._plan import Plan
 from ._proof import prove
@@ -60,21 +60,6 @@ class Score:
 def _prices() -> dict[str, str]:
     """What each candidate of ``auto`` already divides by."""
     return {name: str(getattr(scores.get(name)(), "per", "none")) for name in CANDIDATES}
-
-
-def refuse_not_finite(graph: Graph) -> None:
-    """Weights that are NaN or infinite cannot be scored.
-
-    Raises:
-        ModelError: naming the first such param.
-    """
-    for param in graph.params.values():
-        if param.trained and param.is_float and not np.all(np.isfinite(param.read())):
-            raise ModelError(
-                f"weight '{param.name}' holds NaN or infinite numbers",
-                where=graph.name,
-                advice="repair the checkpoint",
-            )
 
 
 @dataclass(frozen=True)

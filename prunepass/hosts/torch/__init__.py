@@ -3,6 +3,7 @@
 from . import _require as _require
 from ._capture import capture as capture
 from ._export import export as export
+from ._export import program_of as program_of
 from ._inputs import feeds as feeds
 from ._inputs import run as run
 from ._mismatch import ReplayMismatch as ReplayMismatch

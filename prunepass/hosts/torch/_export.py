@@ -16,6 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._foreign import mark_written
+from ._given import plain_module
 from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
 from ._lock import locked, muted
 from ._outputs import output_tensors, tensors_only
@@ -43,6 +44,7 @@ def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
         UsageError: the model does not run on these inputs.
         UnsupportedError: it runs but cannot be captured; says at which line of the user's source.
     """
+    model = plain_module(model)
     if isinstance(model, ExportedProgram):
         return _lowered(model, _own_tensors(model))
     return _lowered(program_of(model, example_inputs), _own_tensors(model))
@@ -55,6 +57,7 @@ def program_of(model: Any, example_inputs: Any) -> ExportedProgram:
     Raises:
         UsageError, UnsupportedError: as :func:`export`.
     """
+    model = plain_module(model)
     if not isinstance(model, nn.Module):
         raise UsageError(f"a {type(model).__name__} is not a torch model")
     inputs = inputs_of(example_inputs)

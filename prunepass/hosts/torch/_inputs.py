@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from ...ir import Array, UsageError, VerificationError
+from ._given import plain_module
 from ._kept import buffers_kept
 from ._lock import locked
 from ._outputs import output_tensors
@@ -113,7 +114,8 @@ def run(model: Any, example_inputs: Any) -> list[Array]:
         UsageError: it is no torch model. VerificationError: it fails on these inputs.
     """
     inputs = inputs_of(example_inputs)
-    module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
+    plain = plain_module(model)
+    module = plain.module() if isinstance(plain, torch.export.ExportedProgram) else plain
     if not isinstance(module, nn.Module):
         raise UsageError(f"a {type(module).__name__} is no torch model", advice="give the pruned module")
     try:

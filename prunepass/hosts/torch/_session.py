@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from ...ir import Array, Graph, UnsupportedError, VerificationError
 from ._capture import capture_outputs
 from ._export import export
+from ._given import plain_module
 from ._inputs import feeds, refilled, run
 from ._kept import Kept
 from ._parting import parting
@@ -28,7 +29,7 @@ class TorchSession:
     """
 
     def __init__(self, model: Any, example_inputs: Any, form: str) -> None:
-        self._model = model
+        self._model = model = plain_module(model)
         given = example_inputs if example_inputs is not None else _own_inputs(model)
         self._inputs = given
         self._module = export(model, given)
