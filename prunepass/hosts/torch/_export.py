@@ -18,6 +18,7 @@ from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._foreign import mark_written
 from ._given import plain_module
 from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
+from ._kept import attributes_kept
 from ._lock import locked, muted
 from ._outputs import output_tensors, tensors_only
 from ._source import first_line, raised_at, whole_traces
@@ -61,7 +62,8 @@ def program_of(model: Any, example_inputs: Any) -> ExportedProgram:
     if not isinstance(model, nn.Module):
         raise UsageError(f"a {type(model).__name__} is not a torch model")
     inputs = inputs_of(example_inputs)
-    with evaluation_mode(model), tensors_only(model), torch.compiler.set_stance("force_eager"):
+    eager = torch.compiler.set_stance("force_eager")
+    with attributes_kept(model), evaluation_mode(model), tensors_only(model), eager:
         return _program(model, inputs)
 
 

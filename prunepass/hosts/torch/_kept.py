@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from torch import nn
 
 
 class Kept:
-    """What a module holds: tensors, flags, attributes, hooks, and the plain collections among them.
+    """What a module holds: tensors, gradients, flags, attributes and hooks.
 
     Attributes:
         changes: attributes of any object that a replay has set, and what they were, in order.
@@ -19,54 +20,71 @@ class Kept:
 
     def __init__(self, model: nn.Module) -> None:
         self.changes: list[tuple[Any, str, Any]] = []
-        self._vars = [(module, dict(vars(module))) for module in model.modules()]
-        held = [value for _, values in self._vars for value in values.values()]
-        self._collections = [(value, _copied(value)) for value in held if type(value) in _COPIES]
-        self._buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers() if not buffer.is_meta]
+        self._attributes = _Attributes(model)
+        self._contents = _Contents(model)
         self._gradients = [(each, each.grad, each.requires_grad) for each in model.parameters()]
 
     def restore(self) -> None:
-        """Give everything back; what is called twice changes nothing."""
+        """Give everything back; to do so twice changes nothing."""
         for owner, name, value in reversed(self.changes):
             setattr(owner, name, value)
-        for module, values in self._vars:
-            vars(module).clear()
-            vars(module).update(values)
-        for value, copy in self._collections:
-            _refill(value, copy)
+        self._attributes.restore()
         for parameter, gradient, flag in self._gradients:
             parameter.requires_grad_(flag)
             parameter.grad = gradient
-        _write_back(self._buffers)
+        self._contents.restore()
 
 
-_COPIES = (dict, list, set, type(nn.Module()._forward_hooks))
+class _Attributes:
+    """The attributes of every module, and what the plain collections among them hold."""
+
+    _KINDS = (dict, OrderedDict, list, set)
+
+    def __init__(self, model: nn.Module) -> None:
+        self._held = [(module, dict(vars(module))) for module in model.modules()]
+        values = [value for _, held in self._held for value in held.values()]
+        self._collections = [(value, value.copy()) for value in values if type(value) in self._KINDS]
+
+    def restore(self) -> None:
+        for module, held in self._held:
+            vars(module).clear()
+            vars(module).update(held)
+        for value, copy in self._collections:
+            value.clear()
+            value.extend(copy) if isinstance(value, list) else value.update(copy)
 
 
-def _copied(value: Any) -> Any:
-    return value.copy()
+class _Contents:
+    """The data of every buffer."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._held = [(each, each.detach().clone()) for each in model.buffers() if not each.is_meta]
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            for buffer, copy in self._held:
+                if not torch.equal(buffer, copy):
+                    buffer.copy_(copy)
 
 
-def _refill(value: Any, copy: Any) -> None:
-    value.clear()
-    value.extend(copy) if isinstance(value, list) else value.update(copy)
-
-
-def _write_back(buffers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
-    with torch.no_grad():
-        for buffer, copy in buffers:
-            if not torch.equal(buffer, copy):
-                buffer.copy_(copy)
+@contextmanager
+def attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Let a capture of ``model`` leave every attribute as the very object that it was."""
+    held = _Attributes(model)
+    try:
+        yield
+    finally:
+        held.restore()
 
 
 @contextmanager
 def buffers_kept(model: nn.Module) -> Iterator[None]:
     """Let a run of ``model`` change no buffer, in place or by a new one. What hooks compute may stay."""
     held = [(module._buffers, dict(module._buffers)) for module in model.modules()]
-    contents = [(buffer, buffer.detach().clone()) for buffer in model.buffers() if not buffer.is_meta]
+    contents = _Contents(model)
     try:
         yield
     finally:
         for buffers, before in held:
             buffers.update(before)
-        _write_back(contents)
+        contents.restore()
