@@ -23,7 +23,9 @@ def all_or_nothing(session: Session) -> Iterator[None]:
         raise
 
 
-def replayed(session: Session, before: Graph, after: Graph, *, inplace: bool = False) -> tuple[Any, HostCheck]:
+def replayed(
+    session: Session, before: Graph, after: Graph, *, inplace: bool = False
+) -> tuple[Any, HostCheck]:
     """The host's model changed as ``before`` became ``after``, and how its outputs agree with the reference.
 
     Raises:

@@ -71,7 +71,9 @@ def load(name: str, shapes: Sequence[str] = ()) -> Loaded:
         model, inputs = from_file(path, sizes)
         return Loaded(name, "torch", model, inputs, (path,))
     if path.suffix == ".py":
-        raise UsageError("which of its functions makes the model?", where=name, advice=f"name it: {name}:factory")
+        raise UsageError(
+            "which of its functions makes the model?", where=name, advice=f"name it: {name}:factory"
+        )
     refuse_saved(path)
     if path.suffix in (".pt", ".pth"):
         raise UsageError("it is no model that can be captured", where=name, advice=_KINDS)

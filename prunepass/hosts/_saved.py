@@ -22,7 +22,9 @@ _HEAD = 2
 def no_model(given: Any) -> UsageError:
     """The error for an object that is no model: what it is, and what to give instead."""
     if isinstance(given, type):
-        return UsageError(f"the class {given.__name__} is no model", advice=f"give an instance, {given.__name__}(...)")
+        return UsageError(
+            f"the class {given.__name__} is no model", advice=f"give an instance, {given.__name__}(...)"
+        )
     if isinstance(given, (bytes, bytearray)):
         what, advice = _of_torch(io.BytesIO(given)) or ("bytes are no model", _MODELS)
         return UsageError(what, advice=advice)
@@ -50,7 +52,10 @@ def _of_torch(file: Any) -> tuple[str, str] | None:
     """What a file of torch's holds and what to do with it; None where it is none."""
     head = file.read(_HEAD)
     if head[:1] == b"\x80":
-        return "a pickle is no model", f"if it holds weights, {_BUILD}; if a module, torch.load it and give that"
+        return (
+            "a pickle is no model",
+            f"if it holds weights, {_BUILD}; if a module, torch.load it and give that",
+        )
     if head != b"PK" or not zipfile.is_zipfile(file):
         return None
     names = [name.partition("/")[2] for name in zipfile.ZipFile(file).namelist()]
@@ -60,7 +65,10 @@ def _of_torch(file: Any) -> tuple[str, str] | None:
             "give the nn.Module that was scripted or traced; or write it with torch.onnx.export",
         )
     if "data.pkl" in names:
-        return "a file of torch.save is no model", f"if it holds weights, {_BUILD}; if a module, torch.load it"
+        return (
+            "a file of torch.save is no model",
+            f"if it holds weights, {_BUILD}; if a module, torch.load it",
+        )
     if any(name.startswith(("models/", "archive_format")) for name in names):
         return "a file of torch.export is no model yet", "read it with torch.export.load and give the program"
     return None
@@ -70,7 +78,9 @@ def _of_mapping(given: Mapping[Any, Any]) -> UsageError:
     kind = _named(given)
     for key, value in given.items():
         if _has_base(value, "Module"):
-            return UsageError(f"{kind} with a module at {key!r} is no model", advice=f"give what stands at {key!r}")
+            return UsageError(
+                f"{kind} with a module at {key!r} is no model", advice=f"give what stands at {key!r}"
+            )
     if any(_has_base(value, "Tensor") for value in _values(given)):
         return UsageError(f"{kind} of weights (a state_dict) is no model", advice=_BUILD)
     return UsageError(f"{kind} is no model", advice=_MODELS)

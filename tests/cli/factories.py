@@ -24,3 +24,14 @@ def number() -> int:
 
 def broken() -> nn.Module:
     raise ZeroDivisionError("no weights")
+
+
+COUNT = 3
+
+
+def sized(width: int) -> nn.Module:
+    return nn.Linear(width, width)
+
+
+def ending() -> nn.Module:
+    raise SystemExit(7)

@@ -79,17 +79,93 @@ def test_shapes_give_a_factory_its_example_inputs(capsys: pytest.CaptureFixture[
     ("name", "code", "hint"),
     [
         ("number", 2, "it returned a int"),
-        ("missing", 2, "missing"),
+        ("missing", 2, "there is no 'missing' in it (it has build, net, number, broken"),
         ("broken", 3, "ZeroDivisionError: no weights"),
+        ("sized", 2, "it takes arguments: width"),
+        ("COUNT", 2, "it is a int and not callable"),
+        ("ending", 3, "the factory failed: SystemExit: 7"),
     ],
 )
+@pytest.mark.parametrize("place", [FACTORY, str(Path(__file__).with_name("factories.py"))])
 def test_a_factory_that_makes_no_module_is_refused(
-    name: str, code: int, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    place: str, name: str, code: int, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran = run(capsys, "prune", f"{FACTORY}:{name}", "-o", tmp_path / "out.pt2")
+    ran = run(capsys, "prune", f"{place}:{name}", "-o", tmp_path / "out.pt2")
     assert ran.code == code
     assert hint in ran.err
     assert files(tmp_path) == set()
+
+
+SCRIPT = """
+import torch
+from widths_of_{0} import width
+
+class Net(torch.nn.Sequential):
+    def __init__(self):
+        super().__init__(torch.nn.Linear(6, width), torch.nn.ReLU(), torch.nn.Linear(width, 3))
+
+def net():
+    return Net(), torch.ones(2, 6)
+
+model = Net()
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A file of the user's own in a folder of its own, with a module beside it."""
+    folder, name = tmp_path / "their code", f"net_of_{tmp_path.name}"
+    folder.mkdir()
+    (folder / f"widths_of_{name}.py").write_text("width = 16\n", encoding="utf-8")
+    (folder / f"{name}.py").write_text(SCRIPT.format(name), encoding="utf-8")
+    return folder / f"{name}.py"
+
+
+@pytest.mark.parametrize(
+    ("made", "shape"), [("net", ()), ("Net", ("--shape", "2,6")), ("model", ("--shape", "2,6"))]
+)
+def test_a_file_and_a_name_in_it_are_a_model_for_every_command(
+    made: str, shape: tuple[str, ...], script: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out, plan = f"{script}:{made}", tmp_path / "out.pt2", tmp_path / "p.json"
+    for args in (
+        ("prune", model, "-o", out, *QUICK, "--plan-out", plan, "--depfile", tmp_path / "out.d", *shape),
+        ("apply", plan, model, "-o", tmp_path / "again.pt2", *shape),
+        ("analyze", model, *shape),
+    ):
+        ran = run(capsys, *args)
+        assert ran.code == 0, ran.err
+    needs = (tmp_path / "out.d").read_text("utf-8")
+    assert script.name in needs
+    assert f"widths_of_{script.name}" in needs
+    assert torch.export.load(out).module()(torch.zeros(2, 6)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "hint"),
+    [
+        (None, 2, "there is no file"),
+        ("1 / 0", 3, "importing it failed: ZeroDivisionError"),
+        ("def broken(:", 3, "importing it failed: SyntaxError"),
+        ("raise SystemExit(0)", 3, "importing it failed: SystemExit"),
+        ("", 2, "nothing callable of its own"),
+    ],
+)
+def test_a_file_that_makes_no_module_is_refused(
+    text: str | None, code: int, hint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "no_net.py"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    ran = run(capsys, "analyze", f"{path}:net")
+    assert (ran.code, ran.out) == (code, "")
+    assert hint in ran.err
+
+
+def test_a_file_without_a_name_asks_for_one(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "analyze", script)
+    assert ran.code == 2
+    assert f"{script.name}:factory" in ran.err.replace("\n", "")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a program"])

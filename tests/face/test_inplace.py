@@ -54,7 +54,10 @@ def state(model: nn.Module) -> dict[str, Any]:
     for path, module in model.named_modules():
         for name, value in vars(module).items():
             held = copy.copy(value) if isinstance(value, (dict, list)) else value
-            found[f"{path}:{name}"] = (id(value), {k: id(v) for k, v in held.items()} if isinstance(held, dict) else held)
+            found[f"{path}:{name}"] = (
+                id(value),
+                {k: id(v) for k, v in held.items()} if isinstance(held, dict) else held,
+            )
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         grad = None if tensor.grad is None else (id(tensor.grad), tensor.grad.tolist())
         found[name] = (id(tensor), tensor.tolist(), tensor.requires_grad, grad)

@@ -65,7 +65,7 @@ class OnnxSession:
         while self._changed:
             self._changed.pop()()
 
-    def explain(self, *_: Any) -> None:
+    def explain(self, model: Any, before: Graph, after: Graph, what: str) -> None:
         """An ONNX model has no code of its own that could part from the graph."""
 
     def run(self, model: Any, feeds: Mapping[str, Array]) -> list[Array]:
@@ -97,20 +97,26 @@ def open_session(model: Any, example_inputs: Any = None) -> OnnxSession:
     return OnnxSession(model, opened, graph, example_data(opened, example_inputs))
 
 
-def _restorer(source: Any, *, whole: bool) -> Callable[[], object]:
+def _restorer(source: Any, *, whole: bool) -> Callable[[], None]:
     """What gives ``source`` its present content back; ``whole`` where its own nodes are about to be edited."""
+    held: dict[str, Any] = {}
+    functions: dict[Any, Any] = {}
     if isinstance(source, onnx.ModelProto):
         kept = onnx.ModelProto()
         kept.CopyFrom(source)
         return lambda: source.CopyFrom(kept)
     if isinstance(source, ir.Model):
-        graph, functions = (source.clone() if whole else source).graph, dict(source.functions)
-        return lambda: (setattr(source, "graph", graph), source.functions.update(functions))
-    if is_graphsurgeon(source):
-        names = ("nodes", "inputs", "outputs")
-        lists = {name: getattr(source, name) for name in names}
-        return lambda: [setattr(source, name, lists[name]) for name in names]
-    return lambda: None
+        held, functions = {"graph": (source.clone() if whole else source).graph}, dict(source.functions)
+    elif is_graphsurgeon(source):
+        held = {name: getattr(source, name) for name in ("nodes", "inputs", "outputs")}
+
+    def restore() -> None:
+        for name, value in held.items():
+            setattr(source, name, value)
+        if functions:
+            source.functions.update(functions)
+
+    return restore
 
 
 def _moved_into(source: Any, result: ir.Model) -> Any:

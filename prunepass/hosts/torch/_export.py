@@ -20,7 +20,7 @@ from ._given import plain_module
 from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
 from ._kept import attributes_kept
 from ._lock import locked, muted
-from ._outputs import output_tensors, tensors_only
+from ._outputs import tensors_only
 from ._source import first_line, raised_at, whole_traces
 
 _ADVICE = (
@@ -60,7 +60,8 @@ def program_of(model: Any, example_inputs: Any) -> ExportedProgram:
     """
     model = plain_module(model)
     if not isinstance(model, nn.Module):
-        raise UsageError(f"a {type(model).__name__} is not a torch model")
+        what = f"a {type(model).__name__} is not a torch model"
+        raise UsageError(what, advice="give an nn.Module, or what torch.export made of one")
     inputs = inputs_of(example_inputs)
     eager = torch.compiler.set_stance("force_eager")
     with attributes_kept(model), evaluation_mode(model), tensors_only(model), eager:
@@ -74,6 +75,8 @@ def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:
         try:
             with _quiet():
                 return attempt(model, inputs)
+        except UnsupportedError:
+            raise
         except Exception as error:  # torch raises dozens of types here
             if first is None:
                 first = error
@@ -103,7 +106,7 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
     entered: list[nn.Module] = []
     try:
         with _quiet(), torch.no_grad(), _noted(entered):
-            made = model(*inputs.args, **inputs.named())
+            model(*inputs.args, **inputs.named())
     except Exception as error:
         names = {module: name for name, module in model.named_modules()}
         path = names.get(entered[-1], "") if entered else ""
@@ -112,11 +115,6 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
             where=Origin(path, str(raised_at(error) or "")),
             advice="check shapes and dtypes of the example inputs",
         ) from error
-    if not output_tensors(made):
-        raise UnsupportedError(
-            "the model gives no tensor that torch can find",
-            advice="return tensors, or tuples, dicts or dataclasses of them",
-        )
 
 
 @contextmanager

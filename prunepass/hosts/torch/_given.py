@@ -13,9 +13,7 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from ...ir import Origin, UnsupportedError, UsageError
 
-_SCRIPTED = (
-    "give the nn.Module that was scripted or traced; or write it with torch.onnx.export and prune the ONNX file"
-)
+_SCRIPTED = "give the nn.Module that was scripted or traced; or write it with torch.onnx.export and prune the ONNX file"
 _CODED = (
     "prune the float module first and quantise the result; or convert it, write it as ONNX with QuantizeLinear "
     "and DequantizeLinear, and prune that file"
@@ -58,7 +56,7 @@ def _wrappers() -> dict[type, str]:
 
 def _refuse_module(path: str, module: nn.Module) -> None:
     """A part of the user's module that computes with codes, or with no Python at all."""
-    kind, where = module._get_name(), Origin(path)
+    kind, where = str(module._get_name()), Origin(path)  # type: ignore[no-untyped-call]
     if isinstance(module, torch.jit.ScriptModule):
         what = f"a {kind} is a TorchScript program, which nothing can be cut from"
         raise UnsupportedError(what, where=where, advice=_SCRIPTED)
@@ -88,13 +86,20 @@ def _refuse_tensor(name: str, path: str, tensor: torch.Tensor) -> None:
     """A weight of a kind that cannot be sliced as an array."""
     if is_lazy(tensor):
         raise UsageError(
-            f"weight '{name}' has no shape yet", where=Origin(path), advice="run the module once on its inputs"
+            f"weight '{name}' has no shape yet",
+            where=Origin(path),
+            advice="run the module once on its inputs",
         )
-    plain = tensor.layout == torch.strided and not tensor.is_quantized
-    if not plain or is_traceable_wrapper_subclass(tensor):
-        kind = str(tensor.layout if tensor.layout != torch.strided else type(tensor.data).__name__)
+    kind = type(tensor.data).__name__ if _is_wrapped(tensor) else str(tensor.layout)
+    if kind != str(torch.strided) or tensor.is_quantized:
+        kind = "codes" if tensor.is_quantized else kind.removeprefix("torch.")
         raise UnsupportedError(
-            f"weight '{name}' is no plain tensor but {kind.removeprefix('torch.')}",
+            f"weight '{name}' is no plain tensor but {kind}",
             where=Origin(path),
             advice="give a module whose weights are dense tensors of numbers; quantise, shard or pack afterwards",
         )
+
+
+def _is_wrapped(tensor: object) -> bool:
+    """Whether a tensor is a class around other tensors: shards, blocks of codes."""
+    return bool(is_traceable_wrapper_subclass(tensor))

@@ -119,7 +119,12 @@ def run(model: Any, example_inputs: Any) -> list[Array]:
     if not isinstance(module, nn.Module):
         raise UsageError(f"a {type(module).__name__} is no torch model", advice="give the pruned module")
     try:
-        with evaluation_mode(module), buffers_kept(module), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with (
+            evaluation_mode(module),
+            buffers_kept(module),
+            torch.no_grad(),
+            torch.compiler.set_stance("force_eager"),
+        ):
             made = module(*inputs.args, **inputs.named())
     except Exception as error:  # the user's own code raises whatever it likes
         what = f"the model fails on the example inputs: {first_line(error)}"

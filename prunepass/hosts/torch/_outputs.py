@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from ...ir import UnsupportedError
+
 # What may stand among the results of an exported program; everything else must be left out.
 _CARRIED = (torch.Tensor, torch.SymInt, torch.SymFloat, torch.SymBool, int, float, bool, str, type(None))
 
@@ -59,4 +61,10 @@ def _carried(module: nn.Module, inputs: Any, made: Any) -> Any:
     """The results of a module as a capture can carry them, None for as they are."""
     if all(isinstance(leaf, _CARRIED) for leaf in pytree.tree_leaves(made)):
         return None
-    return tuple(output_tensors(made))
+    found = tuple(output_tensors(made))
+    if not found:
+        raise UnsupportedError(
+            f"the model gives a {type(made).__name__}, in which there is no tensor that torch can find",
+            advice="return tensors, or tuples, dicts or dataclasses of them",
+        )
+    return found

@@ -13,9 +13,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
 from ...ir import Graph, Param
+from ._check import check_module
 from ._inputs import tensors_of
 from ._lock import locked
-from ._check import check_module
 from ._replay_module import resized
 from ._rewrite import rewrite
 

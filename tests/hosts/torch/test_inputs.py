@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+import prunepass as pp
 from prunepass.hosts.torch import export, feeds, run
 from prunepass.hosts.torch._inputs import Inputs, evaluation_mode, inputs_of, refilled, to_numpy
 from prunepass.ir import UsageError
@@ -92,3 +93,54 @@ def test_refilled_inputs_keep_structure_numbers_and_dtypes() -> None:
     assert new.args[1] == 5
     assert new.kwargs is not None
     assert torch.equal(new.kwargs["extra"], torch.ones(3))
+
+
+class Timed(nn.Module):
+    """Takes a number as a tensor without axes, as a time step is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 16), nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor, *, time: torch.Tensor) -> torch.Tensor:
+        assert time.shape == ()
+        return self.b(self.a(x).relu() + time[None].expand(len(x))[:, None])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "form"), [(torch.float32, "module"), (torch.int64, "graph"), (torch.float64, "module")]
+)
+def test_an_input_without_axes_has_none_anywhere(dtype: torch.dtype, form: str) -> None:
+    given = ((X,), {"time": torch.tensor(3, dtype=dtype)})
+    model = Timed().double() if dtype == torch.float64 else Timed()
+    given = ((X.double() if dtype == torch.float64 else X,), given[1])
+    module = export(model, given)
+    arrays = feeds(module, given)
+    assert arrays["time"].shape == ()
+    again = refilled(module, given, {"time": np.array(5.0)}).named()["time"]
+    assert (again.shape, again.dtype, float(again)) == ((), dtype, 5.0)
+    result = pp.prune(model, given, budget="macs=0.6", score="l2", form=form)
+    pp.verify(model, result.model, result.plan, given)
+    assert result.model(given[0][0], **given[1]).shape == (2, 3)
+
+
+def test_run_writes_to_no_buffer_and_lets_hooks_follow() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(2))
+            self.register_buffer("last", torch.zeros(4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.seen.add_(1)
+            self.last = x.sum(0)
+            self.made = x * 2
+            return self.made
+
+    model = Counting()
+    seen, last = model.seen, model.last
+    run(model, X)
+    assert model.seen is seen
+    assert model.last is last
+    assert not seen.any()
+    assert torch.equal(model.made, X * 2)
