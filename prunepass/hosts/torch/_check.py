@@ -31,9 +31,12 @@ def check_model(model: Any, example_inputs: Any, before: Graph, after: Graph) ->
 
 def check_module(module: fx.GraphModule, before: Graph, after: Graph) -> None:
     """Compare an exported module with ``after``; raises as :func:`check_model`."""
-    found = first_difference(after, capture(module))
+    captured = capture(module)
+    found = first_difference(after, captured)
     if found is not None:
-        raise _mismatch(found, module, before, after)
+        mismatch = _mismatch(found, module, before, after)
+        mismatch.captured = captured
+        raise mismatch
 
 
 def _mismatch(found: Difference, module: fx.GraphModule, before: Graph, after: Graph) -> ReplayMismatch:

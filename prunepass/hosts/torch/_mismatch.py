@@ -27,7 +27,10 @@ class ReplayMismatch(UnsupportedError):  # noqa: N818 - the name is public
     Attributes:
         node: name of the neutral node where it shows, empty where unknown.
         remedies: what may be demanded of the next plan, the least restrictive first.
+        captured: what the host's model computes, where it could be captured.
     """
+
+    captured: Graph | None = None
 
     def __init__(
         self,

@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from ...ir import Array, Graph, Param
+from ._absorb import absorbed
 from ._attributes import Update, own_updates
 from ._check import check_model
 from ._copy import copied
 from ._inputs import tensors_of
 from ._kept import Kept
 from ._lock import locked
-from ._mismatch import ReplayMismatch
+from ._mismatch import ReplayMismatch, first_difference
 from ._sizes import Facts, layer_sizes
 
 # Each name that is tried by itself costs a capture.
@@ -86,11 +87,22 @@ def _attempt(
         for layer in layers:
             update = layer.follow()
             _set([update] if update else [], done)
-        check_model(target, example_inputs, facts.before, facts.after)
+        _hold(target, facts, example_inputs, done)
     except BaseException:
         for owner, name, value in reversed(done[begun:]):
             setattr(owner, name, value)
         raise
+
+
+def _hold(target: nn.Module, facts: Facts, example_inputs: Any, done: list[Update]) -> None:
+    """Check ``target``; numbers that it computes from widths may change where weights can make that good."""
+    try:
+        check_model(target, example_inputs, facts.before, facts.after)
+    except ReplayMismatch as mismatch:
+        found = None if mismatch.captured is None else absorbed(facts.after, mismatch.captured)
+        if found is None or first_difference(found, mismatch.captured) is not None:  # type: ignore[arg-type]
+            raise
+        _set(_tensor_updates(target, facts.after, found), done)
 
 
 def _set(updates: Iterable[Update], done: list[Update]) -> None:
