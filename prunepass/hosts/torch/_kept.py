@@ -46,12 +46,27 @@ class _Attributes:
         self._collections = [(value, value.copy()) for value in values if type(value) in self._KINDS]
 
     def restore(self) -> None:
+        """Touch only what has changed: others may be running the module meanwhile."""
         for module, held in self._held:
-            vars(module).clear()
-            vars(module).update(held)
+            now = vars(module)
+            for name in now.keys() - held.keys():
+                del now[name]
+            for name, value in held.items():
+                if name not in now or now[name] is not value:
+                    now[name] = value
         for value, copy in self._collections:
-            value.clear()
-            value.extend(copy) if isinstance(value, list) else value.update(copy)
+            if not _same(value, copy):
+                value.clear()
+                value.extend(copy) if isinstance(value, list) else value.update(copy)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two collections hold the same objects in the same order."""
+    pairs = [
+        each.items() if isinstance(each, dict) else [(item, None) for item in each] for each in (one, other)
+    ]
+    first, second = ([(id(key), id(value)) for key, value in found] for found in pairs)
+    return first == second
 
 
 class _Contents:
