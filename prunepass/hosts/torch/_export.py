@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._inputs import Inputs, evaluation_mode, inputs_of
 from ._source import first_line, raised_at, whole_traces
+from ._trace import Trace, tracing
 
 _ADVICE = (
     "replace Python control flow over tensor data by torch.where or torch.cond, or capture the model "
@@ -24,13 +26,14 @@ _ADVICE = (
 )
 
 
-def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
+def export(model: Any, example_inputs: Any = None, trace: Trace | None = None) -> fx.GraphModule:
     """Capture ``model`` as a functional graph whose declared operators stay whole.
 
     Args:
         model: nn.Module, ExportedProgram (needs no inputs) or fx.GraphModule. It is captured in evaluation
             mode and left as it was.
         example_inputs: a tensor, a tuple of arguments, a dict of keyword arguments, or ``(args, kwargs)``.
+        trace: is told what the model's code does with numbers, where it runs in the usual way of capture.
 
     Returns:
         A GraphModule that shares the model's tensors under their own names; one placeholder per input leaf.
@@ -45,15 +48,17 @@ def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
         raise UsageError(f"a {type(model).__name__} is not a torch model")
     inputs = inputs_of(example_inputs)
     with evaluation_mode(model):
-        return _lowered(_program(model, inputs))
+        return _lowered(_program(model, inputs, trace))
 
 
-def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:
-    attempts: tuple[Callable[[nn.Module, Inputs], ExportedProgram], ...] = (_non_strict, _strict, _traced)
+def _program(model: nn.Module, inputs: Inputs, trace: Trace | None) -> ExportedProgram:
+    attempts: list[Callable[[nn.Module, Inputs], ExportedProgram]] = [_non_strict, _strict, _traced]
+    if trace is not None:
+        attempts.insert(0, partial(_noting, trace))
     first: Exception | None = None
     for attempt in attempts:
         try:
-            with _quiet():
+            with quiet():
                 return attempt(model, inputs)
         except Exception as error:  # torch raises dozens of types here
             if first is None:
@@ -65,6 +70,11 @@ def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:
         where=Origin(line=str(raised_at(first) or "")),
         advice=_ADVICE,
     ) from first
+
+
+def _noting(trace: Trace, model: nn.Module, inputs: Inputs) -> ExportedProgram:
+    with tracing(model, trace):
+        return _non_strict(model, inputs)
 
 
 def _non_strict(model: nn.Module, inputs: Inputs) -> ExportedProgram:
@@ -83,7 +93,7 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
     """A model that fails by itself is the user's to mend, and no other way of capture will do better."""
     entered: list[nn.Module] = []
     try:
-        with _quiet(), torch.no_grad(), _noted(entered):
+        with quiet(), torch.no_grad(), _noted(entered):
             model(*inputs.args, **inputs.named())
     except Exception as error:
         names = {module: name for name, module in model.named_modules()}
@@ -115,7 +125,7 @@ def _noted(entered: list[nn.Module]) -> Iterator[None]:
 
 def _lowered(program: ExportedProgram) -> fx.GraphModule:
     """Functional aten operators; views and composites that no declaration knows are decomposed."""
-    with _quiet():
+    with quiet():
         module = program.run_decompositions(_decompositions()).module()
     assert isinstance(module, fx.GraphModule)
     # The guards compare input shapes in Python; they are no computation of the model.
@@ -145,7 +155,7 @@ def overload_of(target: str) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No warnings, logs and dumps of torch's own passes, and no fused inference kernels that hide layers."""
     logger = logging.getLogger("torch")
     level, fused = logger.level, torch.backends.mha.get_fastpath_enabled()

@@ -13,18 +13,26 @@ import torch
 from torch import nn
 
 from ...ir import Array, Graph, Param, UnsupportedError
-from ._attributes import Update, own_updates
+from ._attributes import OwnUpdates, Update, own_updates
 from ._capture import tensors_of
 from ._check import check_model
+from ._export import export
 from ._mismatch import ReplayMismatch
 from ._sizes import Facts, layer_sizes
+from ._trace import Trace
 
 # Each name that is tried by itself costs a capture.
 _NAMES = 4
 
 
 def replay_module(
-    model: nn.Module, before: Graph, after: Graph, example_inputs: Any, *, inplace: bool = False
+    model: nn.Module,
+    before: Graph,
+    after: Graph,
+    example_inputs: Any,
+    *,
+    inplace: bool = False,
+    trace: Trace | None = None,
 ) -> nn.Module:
     """Write the tensors that changed from ``before`` to ``after`` and let sizes kept as attributes follow.
 
@@ -34,34 +42,41 @@ def replay_module(
     Args:
         model: the module that ``before`` was captured from.
         inplace: change ``model`` itself; if any step fails it is as it was.
+        trace: of ``model`` on these inputs, where there is one already.
 
     Raises:
         ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
         UnsupportedError: the module cannot be copied.
     """
+    if trace is None:
+        trace = Trace()
+        export(model, example_inputs, trace)
     target = model if inplace else _copied(model)
     facts = Facts(before, after)
-    updates, doubtful = own_updates(target, facts)
-    for fewer in _fewer(updates, doubtful):
+    updates = own_updates(target, facts, trace)
+    for fewer in _fewer(updates):
         with suppress(ReplayMismatch):
             _attempt(target, fewer, facts, example_inputs)
             return target
-    _attempt(target, updates, facts, example_inputs)
+    try:
+        _attempt(target, [*updates.stated, *updates.guessed], facts, example_inputs)
+    except ReplayMismatch as mismatch:
+        raise (updates.turned or mismatch) from mismatch
     return target
 
 
-def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Update]]:
-    """Parts of ``updates`` that may do: without what rests on a number alone, then with one name of it.
+def _fewer(updates: OwnUpdates) -> Iterator[list[Update]]:
+    """Parts of the updates that may do: without what rests on a number alone, then with one name of it.
 
     Such an attribute is changed only where the module is wrong without: the examples need not show what
     else it bounds (a longest sequence, a window), and other inputs would then be computed wrongly.
     """
-    if not doubtful:
+    if not updates.guessed:
         return
-    yield [update for update in updates if update not in doubtful]
-    names = dict.fromkeys((type(owner), name) for owner, name, _ in doubtful)
+    yield updates.stated
+    names = dict.fromkeys((type(owner), name) for owner, name, _ in updates.guessed)
     for wanted in names if 1 < len(names) <= _NAMES else ():
-        yield [u for u in updates if u not in doubtful or (type(u[0]), u[1]) == wanted]
+        yield [*updates.stated, *(u for u in updates.guessed if (type(u[0]), u[1]) == wanted)]
 
 
 def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any) -> None:
@@ -78,7 +93,7 @@ def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inp
         check_model(target, example_inputs, facts.before, facts.after)
     except BaseException:
         for owner, name, value in reversed(done):
-            setattr(owner, name, value)
+            _put(owner, name, value)
         raise
 
 
@@ -98,7 +113,15 @@ def _set(updates: Iterable[Update], done: list[Update]) -> None:
     """Set attributes and note what they were."""
     for owner, name, value in updates:
         done.append((owner, name, getattr(owner, name)))
+        _put(owner, name, value)
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute; objects beside modules may refuse it (a frozen configuration), and read it there."""
+    if isinstance(owner, nn.Module):
         setattr(owner, name, value)
+    else:
+        vars(owner)[name] = value
 
 
 def _tensor_updates(model: nn.Module, before: Graph, after: Graph) -> list[Update]:

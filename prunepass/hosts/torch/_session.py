@@ -15,6 +15,7 @@ from ._inputs import feeds, refilled, run
 from ._remedies import constrain
 from ._replay_graph import replay_graph
 from ._replay_module import replay_module
+from ._trace import Trace
 
 
 class TorchSession:
@@ -29,7 +30,8 @@ class TorchSession:
         self._model = model
         given = example_inputs if example_inputs is not None else _own_inputs(model)
         self._inputs = given
-        self._module = export(model, given)
+        self._trace = Trace()
+        self._module = export(model, given, self._trace)
         is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
         self.form = "graph" if is_graph else form
         self.graph, self._outputs = capture_outputs(self._module, form=self.form)
@@ -38,7 +40,7 @@ class TorchSession:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
         if self.form == "graph":
             return replay_graph(self._module, before, after)
-        return replay_module(self._model, before, after, self._inputs, inplace=inplace)
+        return replay_module(self._model, before, after, self._inputs, inplace=inplace, trace=self._trace)
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""
