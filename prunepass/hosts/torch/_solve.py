@@ -133,7 +133,11 @@ def _made_up(facts: Facts, trace: Trace) -> Iterator[Equation]:
 
 def expressions_at(trace: Trace, node: Node, old: tuple[int, ...]) -> tuple[Expression | None, ...]:
     """What stood for each of these numbers in the call behind ``node``; None where that is not known."""
-    return _fitting(trace.rows.get((node.origin.path, node.origin.line), []), old)
+    path, line = node.origin.path, node.origin.line
+    # A decomposed call may be noted with the module that reads its result.
+    while path and (path, line) not in trace.rows:
+        path = path.rpartition(".")[0]
+    return _fitting(trace.rows.get((path, line), []), old)
 
 
 def _fitting(rows: Sequence[tuple[Expression, ...]], old: tuple[int, ...]) -> tuple[Expression | None, ...]:
@@ -228,23 +232,53 @@ def _propagate(equations: Sequence[Equation], shapes: _Shapes, solution: Solutio
     """Solve what has one unknown; what is found makes others solvable."""
     waiting = list(equations)
     while waiting:
-        known = solution.values
-        asked: dict[Attribute, Wanted] = {}
-        rest: list[Equation] = []
-        for equation in waiting:
-            unknown = [one for one in sources_of(equation.expression) if _known(one, known, shapes) is None]
-            if len(unknown) > 1:
-                rest.append(equation)
-            elif unknown and isinstance(unknown[0], Attribute) and not _is_layers(model, unknown[0]):
-                value = _solved(equation, unknown[0], known, shapes)
-                if value is not None:
-                    entries = asked.setdefault(unknown[0], {}).setdefault(value, [])
-                    entries += [equation.entry] if equation.entry else []
+        asked, rest = _round(waiting, shapes, solution, model)
+        asked = asked or _single_moves(rest, shapes, solution, model)
         for attribute, wanted in asked.items():
             solution.wanted.setdefault(attribute, wanted)
         if not asked:
             return
         waiting = rest
+
+
+def _round(
+    equations: Sequence[Equation], shapes: _Shapes, solution: Solution, model: nn.Module
+) -> tuple[dict[Attribute, Wanted], list[Equation]]:
+    """What equations with one unknown say of it, and the equations that have several."""
+    known, asked, rest = solution.values, dict[Attribute, Wanted](), list[Equation]()
+    for equation in equations:
+        unknown = [one for one in sources_of(equation.expression) if _known(one, known, shapes) is None]
+        if len(unknown) > 1:
+            rest.append(equation)
+        elif unknown and isinstance(unknown[0], Attribute) and not _is_layers(model, unknown[0]):
+            _ask(asked, unknown[0], equation, _solved(equation, unknown[0], known, shapes))
+    return asked, rest
+
+
+def _single_moves(
+    equations: Sequence[Equation], shapes: _Shapes, solution: Solution, model: nn.Module
+) -> dict[Attribute, Wanted]:
+    """Of several unknown attributes the only one that can change alone to give the new number."""
+    asked: dict[Attribute, Wanted] = {}
+    for equation in equations:
+        sources = sources_of(equation.expression)
+        still = {one: one.value for one in sources if isinstance(one, Attribute)} | solution.values
+        moves = [one for one in still if one in sources and one not in solution.values]
+        moves = [one for one in moves if not _is_layers(model, one)] if equation.old != equation.new else []
+        found = []
+        for one in moves:
+            others = {other: value for other, value in still.items() if other is not one}
+            found.append((one, _solved(equation, one, others, shapes)))
+        able = [(one, value) for one, value in found if value is not None]
+        if len(able) == 1:
+            _ask(asked, able[0][0], equation, able[0][1])
+    return asked
+
+
+def _ask(asked: dict[Attribute, Wanted], attribute: Attribute, equation: Equation, value: int | None) -> None:
+    if value is not None:
+        entries = asked.setdefault(attribute, {}).setdefault(value, [])
+        entries += [equation.entry] if equation.entry else []
 
 
 def _known(source: Source, known: Mapping[Attribute, int], shapes: _Shapes) -> int | None:
