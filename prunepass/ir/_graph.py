@@ -33,7 +33,7 @@ class Param:
 
     ``source`` reads the data when it is needed; until then it stays where it is (on disk, in the module).
     ``trained`` tells a weight or statistic of the model from a constant that a capture made up (a scalar
-    in the source, a folded table).
+    in the source, a folded table), and ``origin`` where in the source such a constant is made.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Param:
     dtype: str
     source: Callable[[], Array] = field(compare=False, repr=False)
     trained: bool = True
+    origin: Origin = field(default=Origin(), compare=False)
 
     def read(self) -> Array:
         """The data, of ``shape``; treat it as read-only."""

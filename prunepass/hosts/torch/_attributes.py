@@ -8,81 +8,87 @@ from typing import Any
 
 from torch import nn
 
-from ...ir import Node
+from ._contradictions import contradiction, turned
 from ._layers import sources_for
-from ._mismatch import Remedy, ReplayMismatch
-from ._remedies import equal_sizes
+from ._mismatch import ReplayMismatch
 from ._sizes import Change, Facts, Size
-from ._statement import attributes_at, attributes_read
+from ._solve import Entry, Solution, solve
+from ._statement import attributes_read
+from ._trace import Trace
 
-Update = tuple[nn.Module, str, Any]
+Update = tuple[Any, str, Any]
 _INTERNAL = frozenset(vars(nn.Module()))
-Entry = tuple[Node, str, int]
-"""One number among the size attributes of an operation."""
 _Wanted = dict[Size, list[Entry]]
 
 
-def own_updates(model: nn.Module, facts: Facts) -> tuple[list[Update], list[Update]]:
-    """Attributes of modules outside torch.nn's table that follow the sizes of their operations.
+@dataclass(frozen=True)
+class OwnUpdates:
+    """Attributes outside torch.nn's table that follow the sizes of their operations.
 
-    A number that stands in the call as ``self.name`` (or in proportion to it) names its attribute; otherwise
-    every attribute that equals the old size follows, when all changed operations of the module agree on one
-    new size. What the module itself does not keep is looked for in the modules around it.
+    Attributes:
+        stated: what the model's code did with them tells their values.
+        guessed: they have the value of a size that changes; nothing else speaks for it.
+        turned: raised where the module is wrong with these updates: comparisons turn out otherwise.
+    """
 
-    Returns:
-        Updates, and those among them that rest on nothing but a number: no operation names the attribute.
+    stated: list[Update]
+    guessed: list[Update]
+    turned: ReplayMismatch | None
+
+
+def own_updates(model: nn.Module, facts: Facts, trace: Trace) -> OwnUpdates:
+    """What becomes of the numbers that ``model`` keeps.
+
+    Where the trace tells what a size was computed from, its attributes follow. Sizes that it does not explain
+    change every attribute that equals the old size, when all changed operations of the module agree on one
+    new size; what the module itself does not keep is looked for in the modules around it.
 
     Raises:
-        ReplayMismatch: operations want one attribute to become different sizes.
+        ReplayMismatch: operations want one attribute to become different sizes, or the source writes a size
+            as a number.
     """
-    updates, doubtful = list[Update](), list[Update]()
-    contradictions: list[_Contradiction] = []
+    solution = solve(model, facts, trace)
+    mismatch = contradiction(model, facts, solution, trace)
+    if mismatch is not None:
+        raise mismatch
+    guessed: list[Update] = []
     for path in facts.nodes:
         module = model.get_submodule(path)
         if sources_for(type(module)) and type(module).__module__.startswith("torch.nn."):
             continue
-        wish = _Wish(module, path)
+        wish = _Wish(module, path, solution)
         rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
-        stated = list(wish.updates(contradictions))
-        guessed = [*_shape_updates(wish, facts), *_from_around(model, path, rest)]
-        updates += [*stated, *guessed]
-        doubtful += [*(update for update in stated if wish.doubts(update[1])), *guessed]
-    if contradictions:
-        raise _mismatch(facts, contradictions)
-    return updates, doubtful
+        guessed += [*wish.updates(), *_shape_updates(wish, facts), *_from_around(model, rest, path, solution)]
+    stated = list(stated_updates(model, solution))
+    guessed = [one for one in guessed if not any(_same(one, other) for other in stated)]
+    return OwnUpdates(stated, guessed, turned(facts.before, solution))
 
 
-@dataclass(frozen=True)
-class _Contradiction:
-    module: nn.Module
-    path: str
-    name: str
-    wanted: _Wanted
+def stated_updates(model: nn.Module, solution: Solution) -> Iterator[Update]:
+    """The attributes that the solution changes, rows of numbers as a whole and in their own type."""
+    rows: dict[tuple[str, tuple[str, ...], str], dict[int | None, int]] = {}
+    for at, value in solution.values.items():
+        if value != at.value:
+            rows.setdefault((at.path, at.inside, at.name), {})[at.index] = value
+    for (path, inside, name), entries in rows.items():
+        owner = owner_of(model, path, inside)
+        current = vars(owner)[name]
+        if None in entries:
+            yield owner, name, entries[None]
+        else:
+            yield owner, name, type(current)(entries.get(i, one) for i, one in enumerate(current))
 
-    def __str__(self) -> str:
-        current, kind = getattr(self.module, self.name), type(self.module).__name__
-        places = " and ".join(f"{new} at {entries[0][0].origin.line}" for new, entries in self.wanted.items())
-        return f"attribute '{self.name}' of {kind} is {current} and would have to become {places}"
+
+def owner_of(model: nn.Module, path: str, inside: Sequence[str]) -> Any:
+    """A module, or the object beside it that names lead to."""
+    owner: Any = model.get_submodule(path)
+    for name in inside:
+        owner = vars(owner)[name]
+    return owner
 
 
-def _mismatch(facts: Facts, contradictions: Sequence[_Contradiction]) -> ReplayMismatch:
-    """One error for all of them; the remedy makes the numbers of each equal."""
-    pairs = [
-        equal_sizes(
-            facts.before, [entry for entries in found.wanted.values() for entry in entries], str(found)
-        )
-        for found in contradictions
-    ]
-    first = next(iter(contradictions[0].wanted.values()))[0][0]
-    return ReplayMismatch(
-        str(contradictions[0]),
-        node=first.name,
-        where=first.origin,
-        remedies=(
-            Remedy(ties=tuple(tie for ties, _ in pairs for tie in ties.ties)),
-            Remedy(pins=tuple(pin for _, pins in pairs for pin in pins.pins)),
-        ),
-    )
+def _same(one: Update, other: Update) -> bool:
+    return one[0] is other[0] and one[1] == other[1]
 
 
 def size_attributes(module: nn.Module) -> dict[str, Size]:
@@ -105,63 +111,36 @@ def _is_size(value: Any) -> bool:
 
 @dataclass
 class _Wish:
-    """What the operations of one module want its attributes to become."""
+    """What operations of one module that nothing explains want its attributes to become."""
 
     module: nn.Module
     path: str
-    named: dict[str, _Wanted] = field(default_factory=dict)
+    solution: Solution
     loose: dict[int, _Wanted] = field(default_factory=dict)
     rows: dict[tuple[int, ...], _Wanted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.attributes = size_attributes(self.module)
+        self.settled = {one.name for one in self.solution.wanted if one.path == self.path and not one.inside}
 
     def hear(self, change: Change) -> bool:
         """Take note of ``change``; whether attributes of this module account for all of it."""
-        entries = change.entries()
-        sizes = tuple(old for old, _ in entries)
-        names = attributes_at(type(self.module), change.node.origin.line, sizes)
-        known = set(self.attributes.values())
-        settled = True
-        for index, (name, (old, new)) in enumerate(zip(names, entries, strict=True)):
+        known, settled = set(self.attributes.values()), True
+        for index, (old, new) in enumerate(change.entries()):
             entry = (change.node, change.name, index)
-            value = self._scaled(name, old, new) if name else None
-            if name and value is not None:
-                self.named.setdefault(name, {}).setdefault(value, []).append(entry)
-            elif old != new and name is None:
+            if old != new and (change.node.name, change.name, index) not in self.solution.told:
                 self.loose.setdefault(old, {}).setdefault(new, []).append(entry)
                 settled = settled and old in known
-        if isinstance(change.old, tuple) and isinstance(change.new, tuple) and change.old != change.new:
-            self.rows.setdefault(change.old, {}).setdefault(change.new, []).append(
-                (change.node, change.name, 0)
-            )
+                if isinstance(change.old, tuple) and isinstance(change.new, tuple):
+                    self.rows.setdefault(change.old, {}).setdefault(change.new, []).append(entry)
         return settled
 
-    def _scaled(self, name: str, old: int, new: int) -> int | None:
-        """What the attribute called ``name`` becomes when ``old``, a multiple or part of it, becomes ``new``.
-
-        One that stays says nothing unless it is the attribute itself: it may be of another call of the line.
-        """
-        value = self.attributes.get(name)
-        if value == old:
-            return new
-        if not isinstance(value, int) or old in (0, new) or (value % old and old % max(value, 1)):
-            return None
-        scaled, rest = divmod(value * new, old)
-        return None if rest else scaled
-
-    def updates(self, contradictions: list[_Contradiction] | None) -> Iterator[Update]:
-        """The attributes that change; those that cannot stay, and are noted where anyone wants to know."""
+    def updates(self) -> Iterator[Update]:
+        """The attributes that change; one that two sizes want stays, and the check tells whether it may."""
         for name, value in self.attributes.items():
             wanted = self._wanted(name, value)
             if len(wanted) == 1:
                 yield from self.set(name, next(iter(wanted)))
-            elif wanted and contradictions is not None:
-                contradictions.append(_Contradiction(self.module, self.path, name, wanted))
-
-    def doubts(self, name: str) -> bool:
-        """Whether nothing names it: it only has the value of a size that changes."""
-        return name not in self.named
 
     def set(self, name: str, new: Size) -> Iterator[Update]:
         """The update of one attribute, in its own type."""
@@ -174,9 +153,7 @@ class _Wish:
             )
 
     def _wanted(self, name: str, value: Size) -> _Wanted:
-        if name in self.named:
-            return self.named[name]
-        if any(self.attributes[other] == value for other in self.named):
+        if name in self.settled or any(self.attributes.get(other) == value for other in self.settled):
             return {}
         return self.loose.get(value, {}) if isinstance(value, int) else self._row(value)
 
@@ -198,13 +175,15 @@ class _Wish:
         return found
 
 
-def _from_around(model: nn.Module, path: str, changes: Sequence[Change]) -> Iterator[Update]:
+def _from_around(
+    model: nn.Module, changes: Sequence[Change], path: str, solution: Solution
+) -> Iterator[Update]:
     """A size that a module around hands down: the nearest one that keeps it and reads it in a method."""
     while path and changes:
         path = path.rpartition(".")[0]
-        wish = _Wish(model.get_submodule(path), path)
+        wish = _Wish(model.get_submodule(path), path, solution)
         changes = [change for change in changes if not wish.hear(change)]
-        yield from wish.updates(None)
+        yield from wish.updates()
 
 
 def _shape_updates(wish: _Wish, facts: Facts) -> Iterator[Update]:
@@ -215,6 +194,8 @@ def _shape_updates(wish: _Wish, facts: Facts) -> Iterator[Update]:
             moved.setdefault(one, set()).add(other)
     stated = {old for change in facts.changes.get(wish.path, ()) for old, _ in change.entries()}
     for name, value in wish.attributes.items():
+        if name in wish.settled:
+            continue
         numbers = (value,) if isinstance(value, int) else value
         news = [moved.get(number, {number}) for number in numbers]
         if not stated & set(numbers) and all(len(new) == 1 for new in news):

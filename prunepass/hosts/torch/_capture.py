@@ -207,7 +207,8 @@ class _Builder:
             return name
         constants, name = self._constants, self._unique(node.name)
         shape, dtype = facts(node.meta["val"])
-        self.params[name] = Param(name, shape, dtype, lambda: constants.array(node), trained=False)
+        source = lambda: constants.array(node)  # noqa: E731
+        self.params[name] = Param(name, shape, dtype, source, trained=False, origin=origin_of(node))
         return name
 
     def _param(self, node: fx.Node) -> str:

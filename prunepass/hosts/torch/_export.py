@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from ._kept import attributes_kept
 from ._lock import locked, muted
 from ._outputs import tensors_only
 from ._source import first_line, raised_at, whole_traces
+from ._trace import Trace, tracing
 
 _ADVICE = (
     "replace Python control flow over tensor data by torch.where or torch.cond, or capture the model "
@@ -30,13 +32,14 @@ _ADVICE = (
 
 
 @locked
-def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
+def export(model: Any, example_inputs: Any = None, trace: Trace | None = None) -> fx.GraphModule:
     """Capture ``model`` as a functional graph whose declared operators stay whole.
 
     Args:
         model: nn.Module, ExportedProgram (needs no inputs) or fx.GraphModule. It is captured in evaluation
             mode and left as it was.
         example_inputs: a tensor, a tuple of arguments, a dict of keyword arguments, or ``(args, kwargs)``.
+        trace: is told what the model's code does with numbers, where it runs in the usual way of capture.
 
     Returns:
         A GraphModule that shares the model's tensors under their own names; one placeholder per input leaf.
@@ -48,11 +51,11 @@ def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
     model = plain_module(model)
     if isinstance(model, ExportedProgram):
         return _lowered(model, _own_tensors(model))
-    return _lowered(program_of(model, example_inputs), _own_tensors(model))
+    return _lowered(program_of(model, example_inputs, trace), _own_tensors(model))
 
 
 @locked
-def program_of(model: Any, example_inputs: Any) -> ExportedProgram:
+def program_of(model: Any, example_inputs: Any, trace: Trace | None = None) -> ExportedProgram:
     """``model`` as torch exports it in evaluation mode; what is no tensor among its outputs is left out.
 
     Raises:
@@ -65,15 +68,17 @@ def program_of(model: Any, example_inputs: Any) -> ExportedProgram:
     inputs = inputs_of(example_inputs)
     eager = torch.compiler.set_stance("force_eager")
     with attributes_kept(model), evaluation_mode(model), tensors_only(model), eager:
-        return _program(model, inputs)
+        return _program(model, inputs, trace)
 
 
-def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:
-    attempts: tuple[Callable[[nn.Module, Inputs], ExportedProgram], ...] = (_non_strict, _strict, _traced)
+def _program(model: nn.Module, inputs: Inputs, trace: Trace | None) -> ExportedProgram:
+    attempts: list[Callable[[nn.Module, Inputs], ExportedProgram]] = [_non_strict, _strict, _traced]
+    if trace is not None:
+        attempts.insert(0, partial(_noting, trace))
     first: Exception | None = None
     for attempt in attempts:
         try:
-            with _quiet():
+            with quiet():
                 return attempt(model, inputs)
         except UnsupportedError:
             raise
@@ -87,6 +92,11 @@ def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:
         where=Origin(line=str(raised_at(first) or "")),
         advice=_ADVICE,
     ) from first
+
+
+def _noting(trace: Trace, model: nn.Module, inputs: Inputs) -> ExportedProgram:
+    with tracing(model, trace):
+        return _non_strict(model, inputs)
 
 
 def _non_strict(model: nn.Module, inputs: Inputs) -> ExportedProgram:
@@ -105,7 +115,7 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
     """A model that fails by itself is the user's to mend, and no other way of capture will do better."""
     entered: list[nn.Module] = []
     try:
-        with _quiet(), torch.no_grad(), _noted(entered):
+        with quiet(), torch.no_grad(), _noted(entered):
             model(*inputs.args, **inputs.named())
     except Exception as error:
         names = {module: name for name, module in model.named_modules()}
@@ -154,7 +164,7 @@ def _own_tensors(model: Any) -> set[str]:
 
 def _lowered(program: ExportedProgram, own: Collection[str]) -> fx.GraphModule:
     """Functional aten operators; views and composites that no declaration knows are decomposed."""
-    with _quiet():
+    with quiet():
         module = program.run_decompositions(_decompositions()).module()
     assert isinstance(module, fx.GraphModule)
     # The guards compare input shapes in Python; they are no computation of the model.
@@ -185,7 +195,7 @@ def overload_of(target: str) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No warnings, logs and dumps of torch's own passes, and no fused inference kernels that hide layers."""
     logger = logging.getLogger("torch")
     level, fused = logger.level, torch.backends.mha.get_fastpath_enabled()

@@ -11,6 +11,14 @@ import torch
 from torch import nn
 
 
+def put(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute; objects beside modules may refuse it (a frozen configuration), and read it there."""
+    if isinstance(owner, nn.Module):
+        setattr(owner, name, value)
+    else:
+        vars(owner)[name] = value
+
+
 class Kept:
     """What a module holds: tensors, gradients, flags, attributes and hooks.
 
@@ -27,7 +35,7 @@ class Kept:
     def restore(self) -> None:
         """Give everything back; to do so twice changes nothing."""
         for owner, name, value in reversed(self.changes):
-            setattr(owner, name, value)
+            put(owner, name, value)
         self._attributes.restore()
         for parameter, gradient, flag in self._gradients:
             parameter.requires_grad_(flag)

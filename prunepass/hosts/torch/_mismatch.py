@@ -98,7 +98,7 @@ def _output_difference(want: Graph, got: Graph, names: Mapping[str, str]) -> Dif
         return Difference(last, "the model gives other outputs") if last else None
     for name, found_name in zip(want.outputs, got.outputs, strict=True):
         if name in want.params and found_name in got.params:
-            what = _param_difference(want.params[name], got.params[found_name])
+            what = param_difference(want.params[name], got.params[found_name])
             if what:
                 return Difference(last, what)
         elif names.get(name) != found_name:
@@ -111,7 +111,7 @@ def _node_difference(want: Graph, got: Graph, one: Node, other: Node) -> Differe
         return Difference(one, f"the model computes '{other.op}' where the cut model has '{one.op}'")
     for name in sorted(one.attrs.keys() | other.attrs.keys()):
         wanted, found = one.attrs.get(name), other.attrs.get(name)
-        if not _equal(wanted, found):
+        if not equal_attributes(wanted, found):
             what = f"'{one.op}' has {name}={found} where the cut needs {name}={wanted}"
             return Difference(one, what, name, wanted, found)
     for name, found_name in zip(one.outputs, other.outputs, strict=True):
@@ -131,7 +131,7 @@ def _operand_difference(
                 return Difference(one, f"an operand of '{one.op}' is missing or new")
             continue
         if name in want.params and found_name in got.params:
-            what = _param_difference(want.params[name], got.params[found_name])
+            what = param_difference(want.params[name], got.params[found_name])
             if what:
                 return Difference(one, what)
         elif names.get(name) != found_name:
@@ -139,7 +139,8 @@ def _operand_difference(
     return None
 
 
-def _param_difference(want: Param, got: Param) -> str:
+def param_difference(want: Param, got: Param) -> str:
+    """How a param is not the wanted one, empty where it is."""
     if want.shape != got.shape:
         return f"'{got.name}' has shape {got.shape} where the cut needs {want.shape}"
     if want.trained and (not got.trained or want.name != got.name):
@@ -154,7 +155,8 @@ def _short(param: Param) -> str:
     return str(data.item()) if data.size == 1 else f"the same {list(param.shape)} values"
 
 
-def _equal(one: Any, other: Any) -> bool:
+def equal_attributes(one: Any, other: Any) -> bool:
+    """Whether two values of an attribute are the same."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return bool(np.array_equal(one, other))
     return bool(one == other)

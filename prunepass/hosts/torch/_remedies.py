@@ -41,11 +41,14 @@ def constrain(before: Graph, mismatch: UnsupportedError) -> Graph:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the host's code contradicts a cut: nodes of one source line, or one node.
+    """Where the host's code contradicts a cut: nodes of one source line in one module, or one node.
+
+    A line that many layers share stands in the way of those that are said to fail, not of all: where the same
+    line fails in a second module, it is taken for all of them.
 
     Attributes:
         node: the node where it shows.
-        nodes: all nodes of its source line.
+        nodes: all nodes of its source line, in its module or everywhere.
         reason: for pins and ties.
         literals: size attributes and positions in them that the source line writes as numbers.
     """
@@ -56,6 +59,11 @@ class Place:
     nodes: tuple[Node, ...]
     reason: str
     literals: tuple[tuple[str, int], ...] = ()
+
+    def everywhere(self) -> tuple[Node, ...]:
+        """All nodes of the source line, in whatever module."""
+        line = self.node.origin.line
+        return tuple(node for node in self.before.nodes if line and node.origin.line == line) or self.nodes
 
     def around(self) -> tuple[Node, ...]:
         """All nodes of the module that the node belongs to."""
@@ -70,10 +78,16 @@ def row_of(value: Any) -> tuple[Any, ...]:
 
 def place_of(before: Graph, after: Graph, node: Node, frame: Frame | None) -> Place:
     """The place that ``node`` belongs to; ``frame`` is its source line with the whole path."""
-    line = node.origin.line
-    nodes = tuple(other for other in before.nodes if line and other.origin.line == line) or (node,)
+    line, path = node.origin.line, node.origin.path
     reason = f"the model's own code at {line or node.name} fixes this size"
-    return Place(before, after, node, nodes, reason, literals(before, after, node, frame))
+    written = literals(before, after, node, frame)
+    everywhere = bool(written) or any(pin[2] == reason for pin in before.pins)
+    nodes = tuple(
+        other
+        for other in before.nodes
+        if line and other.origin.line == line and (everywhere or other.origin.path == path)
+    )
+    return Place(before, after, node, nodes or (node,), reason, written)
 
 
 def literals(before: Graph, after: Graph, node: Node, frame: Frame | None) -> tuple[tuple[str, int], ...]:
@@ -172,12 +186,16 @@ def _parted_axes(graph: Graph, node: Node) -> set[int]:
 
 
 def _module_ties(place: Place) -> tuple[Tie, ...]:
-    """Columns of equal size of a module's weights: its code divides its width by a number of heads."""
-    rules = [rule_of(place.before, node) for node in place.nodes]
+    """Columns of equal size of a module's weights: its code divides its width by a number of heads.
+
+    That explains the line, so it holds wherever the line runs.
+    """
+    nodes = place.everywhere()
+    rules = [rule_of(place.before, node) for node in nodes]
     if not any(is_free(part) for rule in rules for name in rule.sizes for part in parts_of(rule, name)):
         return ()
     found: dict[Tie, None] = {}
-    for path in dict.fromkeys(node.origin.path for node in place.nodes if node.origin.path):
+    for path in dict.fromkeys(node.origin.path for node in nodes if node.origin.path):
         first: dict[int, tuple[str, int]] = {}
         for name, axis in _summed_columns(place.before, path):
             start = first.setdefault(place.before.params[name].shape[axis], (name, axis))
@@ -218,11 +236,9 @@ def _summed_pins(place: Place, nodes: Iterable[Node]) -> Pins:
 
 
 def _pins(place: Place, node: Node, axes: Iterable[Axis]) -> Pins:
-    """The same axes of every call of the operator at the line of ``node``: other layers run the same code."""
-    wanted, line = sorted(axes), node.origin.line
-    alike = [
-        other for other in place.before.nodes if line and (other.op, other.origin.line) == (node.op, line)
-    ]
+    """The same axes of every call of the operator at the place of ``node``."""
+    wanted = sorted(axes)
+    alike = [other for other in place.nodes if other.op == node.op and other.origin.line == node.origin.line]
     found: dict[tuple[str, int, str], None] = {}
     for other in alike or [node]:
         for at in (tensor_at(other, axis) for axis in wanted):

@@ -12,14 +12,16 @@ from torch import nn
 
 from ...ir import Array, Graph, Param
 from ._absorb import absorbed
-from ._attributes import Update, own_updates
+from ._attributes import OwnUpdates, Update, own_updates
 from ._check import check_model
 from ._copy import copied
+from ._export import export
 from ._inputs import tensors_of
-from ._kept import Kept
+from ._kept import Kept, put
 from ._lock import locked
 from ._mismatch import ReplayMismatch, first_difference
 from ._sizes import Facts, layer_sizes
+from ._trace import Trace
 
 # Each name that is tried by itself costs a capture.
 _NAMES = 4
@@ -32,8 +34,8 @@ def replay_module(
     after: Graph,
     example_inputs: Any,
     *,
-    inplace: bool = False,
-    kept: Kept | None = None,
+    inplace: bool | Kept = False,
+    trace: Trace | None = None,
 ) -> nn.Module:
     """Write the tensors that changed from ``before`` to ``after`` and let sizes kept as attributes follow.
 
@@ -42,36 +44,43 @@ def replay_module(
 
     Args:
         model: the module that ``before`` was captured from.
-        inplace: change ``model`` itself; if any step fails it is as it was.
-        kept: notes what is changed, for later steps that fail.
+        inplace: change ``model`` itself; if any step fails it is as it was. What it held may be given, to be
+            told what is changed, for later steps that fail.
+        trace: of ``model`` on these inputs, where there is one already.
 
     Raises:
         ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
         UnsupportedError: the module cannot be copied.
     """
+    if trace is None:
+        trace = Trace()
+        export(model, example_inputs, trace)
     target = model if inplace else copied(model)
-    facts, done = Facts(before, after), [] if kept is None else kept.changes
-    updates, doubtful = own_updates(target, facts)
-    for fewer in _fewer(updates, doubtful):
+    facts, done = Facts(before, after), inplace.changes if isinstance(inplace, Kept) else []
+    updates = own_updates(target, facts, trace)
+    for fewer in _fewer(updates):
         with suppress(ReplayMismatch):
             _attempt(target, fewer, facts, example_inputs, done)
             return target
-    _attempt(target, updates, facts, example_inputs, done)
+    try:
+        _attempt(target, [*updates.stated, *updates.guessed], facts, example_inputs, done)
+    except ReplayMismatch as mismatch:
+        raise (updates.turned or mismatch) from mismatch
     return target
 
 
-def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Update]]:
-    """Parts of ``updates`` that may do: without what rests on a number alone, then with one name of it.
+def _fewer(updates: OwnUpdates) -> Iterator[list[Update]]:
+    """Parts of the updates that may do: without what rests on a number alone, then with one name of it.
 
     Such an attribute is changed only where the module is wrong without: the examples need not show what
     else it bounds (a longest sequence, a window), and other inputs would then be computed wrongly.
     """
-    if not doubtful:
+    if not updates.guessed:
         return
-    yield [update for update in updates if update not in doubtful]
-    names = dict.fromkeys((type(owner), name) for owner, name, _ in doubtful)
+    yield updates.stated
+    names = dict.fromkeys((type(owner), name) for owner, name, _ in updates.guessed)
     for wanted in names if 1 < len(names) <= _NAMES else ():
-        yield [u for u in updates if u not in doubtful or (type(u[0]), u[1]) == wanted]
+        yield [*updates.stated, *(u for u in updates.guessed if (type(u[0]), u[1]) == wanted)]
 
 
 def _attempt(
@@ -90,7 +99,7 @@ def _attempt(
         _hold(target, facts, example_inputs, done)
     except BaseException:
         for owner, name, value in reversed(done[begun:]):
-            setattr(owner, name, value)
+            put(owner, name, value)
         raise
 
 
@@ -109,7 +118,7 @@ def _set(updates: Iterable[Update], done: list[Update]) -> None:
     """Set attributes and note what they were."""
     for owner, name, value in updates:
         done.append((owner, name, getattr(owner, name)))
-        setattr(owner, name, value)
+        put(owner, name, value)
 
 
 def _tensor_updates(model: nn.Module, before: Graph, after: Graph) -> list[Update]:

@@ -18,6 +18,7 @@ from ._parting import parting
 from ._remedies import constrain
 from ._replay_graph import replay_graph
 from ._replay_module import replay_module
+from ._trace import Trace
 
 
 class TorchSession:
@@ -32,7 +33,8 @@ class TorchSession:
         self._model = model = plain_module(model)
         given = example_inputs if example_inputs is not None else _own_inputs(model)
         self._inputs = given
-        self._module = export(model, given)
+        self._trace = Trace()
+        self._module = export(model, given, self._trace)
         is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
         self.form = "graph" if is_graph else form
         self.graph, self._outputs = capture_outputs(self._module, form=self.form)
@@ -44,8 +46,8 @@ class TorchSession:
             return replay_graph(self._module, before, after)
         if inplace and self._kept is None:
             self._kept = Kept(self._model)
-        kept = self._kept if inplace else None
-        return replay_module(self._model, before, after, self._inputs, inplace=inplace, kept=kept)
+        where = self._kept if inplace and self._kept is not None else False
+        return replay_module(self._model, before, after, self._inputs, inplace=where, trace=self._trace)
 
     def undo(self) -> None:
         """The user's own module as it was before the first replay in place."""

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,14 @@ class Frame:
         return linecache.getline(self.file, self.line).strip()
 
 
-def _is_user(file: str) -> bool:
+@lru_cache(maxsize=4096)
+def is_own(file: str) -> bool:
+    """Whether ``file`` belongs to this package."""
+    return Path(file).is_relative_to(_HERE)
+
+
+@lru_cache(maxsize=4096)
+def is_user(file: str) -> bool:
     """Whether ``file`` belongs neither to torch, nor to Python itself, nor to this package."""
     path = Path(file)
     if file.startswith("<") or path.is_relative_to(_TORCH) or path.is_relative_to(_HERE):
@@ -48,7 +56,7 @@ def _is_user(file: str) -> bool:
 def innermost_frame(stack_trace: str | None) -> Frame | None:
     """The user's own line in a stack trace that torch noted on a node, None where there is none."""
     frames = [Frame(found["file"], int(found["line"])) for found in _FRAME.finditer(stack_trace or "")]
-    return next((frame for frame in reversed(frames) if _is_user(frame.file)), None)
+    return next((frame for frame in reversed(frames) if is_user(frame.file)), None)
 
 
 @contextmanager
@@ -86,7 +94,7 @@ def frames_of(error: BaseException) -> list[Frame]:
     """The user's own lines that an exception passed through, innermost first; or one that its text quotes."""
     for each in _chain(error):
         entries = traceback.extract_tb(each.__traceback__)
-        frames = [Frame(entry.filename, entry.lineno or 0) for entry in entries if _is_user(entry.filename)]
+        frames = [Frame(entry.filename, entry.lineno or 0) for entry in entries if is_user(entry.filename)]
         if frames:
             return frames[::-1]
     return [found for each in _chain(error) if (found := innermost_frame(str(each)))]

@@ -1,4 +1,4 @@
-"""What the user's own source says: which attributes a class reads, and what stands in a call."""
+"""What the user's own source says: which attributes a class reads, and which numbers a call writes out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import linecache
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from torch import nn
 
@@ -52,34 +51,6 @@ def _class_tree(kind: type) -> ast.AST | None:
     except (OSError, TypeError, SyntaxError):
         return None
     return ast.increment_lineno(tree, start - 1)
-
-
-def attributes_at(kind: type, line: str, sizes: Row) -> tuple[str | None, ...]:
-    """For a call with these numbers at ``file.py:12``, the attribute of ``self`` behind each of them.
-
-    Returns:
-        As many names as ``sizes``, "" where a number is no attribute, None where that cannot be told: the line
-        is not in the class itself, or two calls of that line disagree.
-    """
-    name, _, number = line.rpartition(":")
-    for base in _own_bases(kind):
-        tree = _class_tree(base)
-        if tree is not None and number.isdigit() and Path(inspect.getsourcefile(base) or "").name == name:
-            row = _agreed(tree, int(number), sizes)
-            if any(item is not None for item in row):
-                return tuple(_COMPUTED if isinstance(item, int) else item for item in row)
-            if len(sizes) > 1 and len(set(sizes)) == 1:
-                return (_only_name(tree, int(number)),) * len(sizes)
-    return (None,) * len(sizes)
-
-
-def _only_name(tree: ast.AST, line: int) -> str | None:
-    """The one attribute that calls of a line are given: ``split(x, self.size)`` makes many equal parts of it."""
-    known = _locals(_function_at(tree, line))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _spans(node, line)]
-    items = {_item(item, known) for call in calls for item in call.args}
-    names = [item for item in items if isinstance(item, str) and item != _COMPUTED]
-    return names[0] if len(names) == 1 else None
 
 
 def numbers_at(file: str, line: int, sizes: Row) -> tuple[bool, ...]:
