@@ -134,6 +134,21 @@ class Graph:
         )
         return result
 
+    @property
+    def needed(self) -> frozenset[str]:
+        """Names of the nodes that the outputs depend on: what is left when the model is deployed."""
+        result: frozenset[str] = self.memo("needed", _needed)
+        return result
+
+
+def _needed(graph: Graph) -> frozenset[str]:
+    wanted, found = set(graph.outputs), set[str]()
+    for node in reversed(graph.nodes):
+        if wanted.intersection(node.outputs):
+            found.add(node.name)
+            wanted.update(name for name in node.inputs if name is not None)
+    return frozenset(found)
+
 
 def _readers(graph: Graph) -> dict[str, tuple[tuple[Node, int], ...]]:
     found: dict[str, list[tuple[Node, int]]] = {}

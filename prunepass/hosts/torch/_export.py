@@ -15,6 +15,7 @@ from torch.export import ExportedProgram
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ...ir import Origin, UnsupportedError, UsageError, registry
+from ._dropped import held, release
 from ._inputs import Inputs, evaluation_mode, inputs_of
 from ._source import first_line, raised_at, whole_traces
 
@@ -115,9 +116,10 @@ def _noted(entered: list[nn.Module]) -> Iterator[None]:
 
 def _lowered(program: ExportedProgram) -> fx.GraphModule:
     """Functional aten operators; views and composites that no declaration knows are decomposed."""
-    with _quiet():
+    with _quiet(), held(program):
         module = program.run_decompositions(_decompositions()).module()
     assert isinstance(module, fx.GraphModule)
+    release(module.graph)
     # The guards compare input shapes in Python; they are no computation of the model.
     for node in [node for node in module.graph.nodes if node.op == "call_module"]:
         if not node.users:
