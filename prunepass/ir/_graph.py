@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -83,6 +83,21 @@ class Tie:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way in which the host runs a model that it can run in several.
+
+    Attributes:
+        nodes: what is computed, in order, by name.
+        outputs: what comes out.
+        training: paths of the modules that are in training mode.
+    """
+
+    nodes: tuple[str, ...]
+    outputs: tuple[str, ...]
+    training: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A captured model: nodes in topological order over named values and params.
@@ -94,6 +109,8 @@ class Graph:
         host: the kind of model it was captured from (``torch`` or ``onnx``).
         ties: equalities that the host's form adds to those of the operators.
         pins: ``(param or value, axis, reason)`` that the host or the user forbids to cut.
+        runs: where the host runs the model in other ways as well, the one that gives ``outputs`` first.
+        unread: params that the host's model carries and no run reads.
     """
 
     name: str
@@ -105,6 +122,8 @@ class Graph:
     host: str = ""
     ties: tuple[Tie, ...] = ()
     pins: tuple[tuple[str, int, str], ...] = ()
+    runs: tuple[Run, ...] = ()
+    unread: tuple[Param, ...] = ()
     _memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def tensor(self, name: str) -> Value | Param:
@@ -113,6 +132,11 @@ class Graph:
         if found is None:
             raise ModelError(f"tensor '{name}' is read but never made", where=self.name)
         return found
+
+    def only(self, run: Run) -> Graph:
+        """What one of ``runs`` computes."""
+        named = {node.name: node for node in self.nodes}
+        return replace(self, nodes=tuple(named[name] for name in run.nodes), outputs=run.outputs, runs=())
 
     def memo(self, key: Any, make: Callable[[Graph], Any]) -> Any:
         """``make(self)``, computed once for this graph object."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._dropped import held, release
 from ._inputs import Inputs, evaluation_mode, inputs_of
+from ._modes import inert, repeatable
 from ._source import first_line, raised_at, whole_traces
 
 _ADVICE = (
@@ -25,13 +26,14 @@ _ADVICE = (
 )
 
 
-def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
+def export(model: Any, example_inputs: Any = None, training: Collection[str] = ()) -> fx.GraphModule:
     """Capture ``model`` as a functional graph whose declared operators stay whole.
 
     Args:
         model: nn.Module, ExportedProgram (needs no inputs) or fx.GraphModule. It is captured in evaluation
             mode and left as it was.
         example_inputs: a tensor, a tuple of arguments, a dict of keyword arguments, or ``(args, kwargs)``.
+        training: paths of modules that are in training mode instead.
 
     Returns:
         A GraphModule that shares the model's tensors under their own names; one placeholder per input leaf.
@@ -45,8 +47,20 @@ def export(model: Any, example_inputs: Any = None) -> fx.GraphModule:
     if not isinstance(model, nn.Module):
         raise UsageError(f"a {type(model).__name__} is not a torch model")
     inputs = inputs_of(example_inputs)
-    with evaluation_mode(model):
-        return _lowered(_program(model, inputs))
+    with evaluation_mode(model, training):
+        return _lowered(_in_training(model, inputs) if training else _program(model, inputs))
+
+
+def _in_training(model: nn.Module, inputs: Inputs) -> ExportedProgram:
+    """Captured without being run: training changes buffers."""
+    try:
+        with _quiet(), repeatable():
+            return inert(_non_strict(model, inputs))
+    except Exception as error:  # forward may want targets; torch raises dozens of types
+        raise UnsupportedError(
+            f"the model cannot be captured in training mode: {first_line(error)}",
+            where=Origin(line=str(raised_at(error) or "")),
+        ) from error
 
 
 def _program(model: nn.Module, inputs: Inputs) -> ExportedProgram:

@@ -15,6 +15,7 @@ from ._inputs import feeds, refilled, run
 from ._remedies import constrain
 from ._replay_graph import replay_graph
 from ._replay_module import replay_module
+from ._unread import with_unread
 
 
 class TorchSession:
@@ -33,6 +34,8 @@ class TorchSession:
         is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
         self.form = "graph" if is_graph else form
         self.graph, self._outputs = capture_outputs(self._module, form=self.form)
+        if not is_graph:
+            self.graph = with_unread(model, self.graph, given, self.form)
 
     def replay(self, before: Graph, after: Graph, *, inplace: bool = False) -> nn.Module:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
