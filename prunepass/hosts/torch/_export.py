@@ -48,14 +48,14 @@ def export(model: Any, example_inputs: Any = None, training: Collection[str] = (
         raise UsageError(f"a {type(model).__name__} is not a torch model")
     inputs = inputs_of(example_inputs)
     with evaluation_mode(model, training):
-        return _lowered(_in_training(model, inputs) if training else _program(model, inputs))
+        return _in_training(model, inputs) if training else _lowered(_program(model, inputs))
 
 
-def _in_training(model: nn.Module, inputs: Inputs) -> ExportedProgram:
+def _in_training(model: nn.Module, inputs: Inputs) -> fx.GraphModule:
     """Captured without being run: training changes buffers."""
     try:
         with _quiet(), repeatable():
-            return inert(_non_strict(model, inputs))
+            return _lowered(inert(_non_strict(model, inputs)))
     except Exception as error:  # forward may want targets; torch raises dozens of types
         raise UnsupportedError(
             f"the model cannot be captured in training mode: {first_line(error)}",

@@ -12,6 +12,8 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
+from ._bind import spelled
+
 # Arguments by which torch's operators are told that they train, and what they get at inference.
 _AT_INFERENCE: dict[str, Any] = {"train": False, "training": False, "dropout_p": 0.0}
 
@@ -36,6 +38,16 @@ def _silence(node: fx.Node) -> None:
                 node.update_kwarg(argument.name, value)
             elif position < len(node.args):
                 node.update_arg(position, value)
+
+
+def is_random(module: fx.GraphModule) -> bool:
+    """Whether an operator that no declaration knows draws numbers: two runs of it cannot be compared."""
+    return any(
+        isinstance(node.target, torch._ops.OpOverload)
+        and torch.Tag.nondeterministic_seeded in node.target.tags
+        and spelled(node.target) is None
+        for node in module.graph.nodes
+    )
 
 
 @contextmanager

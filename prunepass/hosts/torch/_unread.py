@@ -17,6 +17,7 @@ from ...ir import Graph, Param, PrunepassError
 from ._capture import capture_outputs, param_over, tensors_of
 from ._export import export
 from ._join import joined
+from ._modes import is_random
 
 
 def with_unread(model: nn.Module, graph: Graph, example_inputs: Any, form: str) -> Graph:
@@ -36,9 +37,12 @@ def with_unread(model: nn.Module, graph: Graph, example_inputs: Any, form: str) 
 def _reached(
     model: nn.Module, graph: Graph, example_inputs: Any, training: tuple[str, ...], form: str
 ) -> Graph:
-    """``graph`` joined with that in training mode if that reads more and can be captured."""
+    """``graph`` joined with that in training mode if that reads more, and can be captured and compared."""
     try:
-        other, _ = capture_outputs(export(model, example_inputs, training), form=form)
+        module = export(model, example_inputs, training)
+        if is_random(module):
+            return graph
+        other, _ = capture_outputs(module, form=form)
         both = joined(graph, other, [name for name, _ in tensors_of(model)], training)
     except PrunepassError:
         return graph

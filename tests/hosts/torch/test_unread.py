@@ -101,14 +101,14 @@ def test_work_is_what_the_outputs_need_and_params_are_all_that_is_cut() -> None:
 class Switched(nn.Module):
     """Functional layers that are told of training; a branch that wants a target; all kinds of state."""
 
-    def __init__(self, *, target: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.first, self.last, self.head = nn.Conv2d(3, 16, 3), nn.Conv2d(16, 4, 3), nn.Conv2d(16, 2, 1)
         self.register_buffer("mean", torch.zeros(16))
         self.register_buffer("var", torch.ones(16))
         self.register_buffer("table", torch.ones(16), persistent=False)
         self.scale = nn.Parameter(torch.ones(()))
-        self.target, self.calls = target, 0
+        self.target, self.noise, self.calls = False, False, 0
 
     def forward(self, x: torch.Tensor, target: torch.Tensor | None = None) -> Any:
         x = functional.batch_norm(self.first(x), self.mean, self.var, training=self.training)
@@ -116,7 +116,7 @@ class Switched(nn.Module):
         if not self.training:
             return self.last(x)
         self.calls += 1
-        side = self.head(x)
+        side = self.head(x + torch.randn_like(x) if self.noise else x)
         if self.target:
             assert target is not None, "training needs targets"
             side = side - target
@@ -133,9 +133,10 @@ def test_what_training_makes_random_stands_in_the_way_of_no_cut() -> None:
     assert model.calls == 0 and all(torch.equal(model.state_dict()[name], state[name]) for name in state)
 
 
-def test_what_nothing_reaches_is_said_and_what_is_as_wide_is_pinned() -> None:
+@pytest.mark.parametrize("habit", ["target", "noise"])
+def test_what_nothing_reaches_is_said_and_what_is_as_wide_is_pinned(habit: str) -> None:
     model = seeded(Switched).eval()
-    model.target = True
+    setattr(model, habit, True)
     graph = pp.capture(model, X)
     assert [param.name for param in graph.unread] == ["head.weight", "head.bias"]
     group = couple(graph).group("first")
@@ -143,7 +144,7 @@ def test_what_nothing_reaches_is_said_and_what_is_as_wide_is_pinned() -> None:
     with pytest.raises(pp.BudgetError, match="nothing can be pruned"):
         pruned(model)
     model.last = nn.Sequential(nn.Conv2d(16, 12, 1), nn.Conv2d(12, 4, 1)).double()
-    report = pruned(model).report
+    report = pruned(model, keep=["head"]).report
     assert report.unread == ("head.weight", "head.bias")
     assert "not reached by the example inputs, left as it is: head;" in report.to_markdown()
     assert '"unread"' in report.to_json()
