@@ -65,6 +65,8 @@ class _Joint:
             raise UnsupportedError("in another mode the model reads other inputs")
         self.names = dict(zip(other.inputs, base.inputs, strict=True))
         self.values, self.params = dict(base.values), dict(base.params)
+        self._taken = {*self.own, *self.values, *self.params}
+        self._taken_nodes = {node.name for node in base.nodes}
         self._digests: dict[int, str] = {}
         self._known: dict[Any, deque[Node]] = defaultdict(deque)
         for node in base.nodes:
@@ -78,7 +80,7 @@ class _Joint:
         else:
             twin = replace(
                 node,
-                name=self._free(node.name),
+                name=_free(node.name, self._taken_nodes),
                 inputs=tuple(self._read(name) for name in node.inputs),
                 outputs=tuple(self._make(name) for name in node.outputs),
             )
@@ -92,23 +94,16 @@ class _Joint:
         if name in self.own:
             self.params.setdefault(name, self.other.params[name])
         elif name not in self.names:
-            self.names[name] = self._free(name)
+            self.names[name] = _free(name, self._taken)
             self.params[self.names[name]] = replace(self.other.params[name], name=self.names[name])
         return self.names.get(name, name)
 
     def _make(self, name: str) -> str:
         if not name:
             return name
-        made = self._free(name)
+        made = _free(name, self._taken)
         self.values[made] = replace(self.other.values[name], name=made)
         return made
-
-    def _free(self, name: str) -> str:
-        name = f"training.{name}"
-        taken = {*self.values, *self.params, *(node.name for node in self.nodes)}
-        while name in taken:
-            name += "_"
-        return name
 
     def _key(self, graph: Graph, node: Node, names: dict[str, str]) -> Any:
         """Equal for nodes that compute the same at the same place."""
@@ -125,6 +120,15 @@ class _Joint:
         if id(param) not in self._digests:
             self._digests[id(param)] = _digest(param.read())
         return self._digests[id(param)]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that is not taken, and from now on is."""
+    name = f"training.{name}"
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _digest(data: Any) -> str:

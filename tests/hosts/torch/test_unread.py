@@ -155,3 +155,33 @@ def test_a_tensor_that_is_read_under_another_name_is_read() -> None:
     model.head = nn.Conv2d(3, 16, 3).double()
     model.head.weight, model.head.bias, model.target = model.first.weight, model.first.bias, True
     assert pp.capture(model, X).unread == ()
+
+
+class Attends(nn.Module):
+    """A branch for training with a tied weight, a table, constants and attention."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.first, self.table = nn.Conv2d(3, 16, 1), nn.Parameter(torch.randn(36, 16))
+        for name in names:
+            setattr(self, name, nn.Linear(16, 4))
+        self.side.weight = self.last.weight
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = torch.relu(self.first(x)).flatten(2).transpose(1, 2)
+        if not self.training:
+            return self.last(x)
+        x = x + self.table[torch.arange(x.shape[1])]
+        later = torch.ones(x.shape[1], x.shape[1]).triu(1).bool()
+        mixed = functional.dropout((x @ x.mT).masked_fill(later, -1e9).softmax(-1) @ x, 0.1)
+        return self.last(x), self.side(mixed)
+
+
+@pytest.mark.parametrize("names", [("side", "last"), ("last", "side")])
+def test_a_branch_for_training_shares_weights_and_tables(names: tuple[str, str]) -> None:
+    model = seeded(Attends, *names)
+    result = pruned(model)
+    small, width = result.model, result.model.first.out_channels
+    assert width < 16 and small.table.shape == (36, width) and small.side.weight is small.last.weight
+    tensors(small(X))[1].sum().backward()
+    pp.verify(model, small, result.plan, X)
