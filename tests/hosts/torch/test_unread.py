@@ -185,3 +185,36 @@ def test_a_branch_for_training_shares_weights_and_tables(names: tuple[str, str])
     assert width < 16 and small.table.shape == (36, width) and small.side.weight is small.last.weight
     tensors(small(X))[1].sum().backward()
     pp.verify(model, small, result.plan, X)
+
+
+class Written(nn.Module):
+    """A branch for training that writes a size as a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.mid, self.last = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 24, 1), nn.Conv2d(24, 4, 1)
+        self.side = nn.Linear(576, 5)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = torch.relu(self.first(x))
+        out = self.last(torch.relu(self.mid(x)))
+        return (out, self.side(x.view(x.shape[0], 576))) if self.training else out
+
+
+def test_a_size_that_a_branch_for_training_writes_out_is_pinned_and_no_other() -> None:
+    result = pruned(seeded(Written))
+    assert set(result.plan.cuts) == {"mid"}
+    assert "own code" in next(row.pins[0] for row in result.report.groups if row.name == "first")
+    tensors(result.model(X))[1].sum().backward()
+
+
+def test_a_program_keeps_its_dropped_layers_and_is_left_as_it_was() -> None:
+    model = seeded(Tower, 3, ("dropped",)).eval()
+    program = torch.export.export(model, (X,))
+    nodes = [node.name for node in program.graph.nodes]
+    plans = [
+        pp.prune(given, inputs, budget="macs=0.6", score="l2").plan
+        for given, inputs in ((program, None), (model, X))
+    ]
+    assert plans[0].cuts == plans[1].cuts and plans[0].fingerprint == plans[1].fingerprint
+    assert [node.name for node in program.graph.nodes] == nodes
