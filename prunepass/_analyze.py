@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ._report import GroupRow, group_rows
+from ._report import GroupRow, group_rows, unread_names
 from ._wanted import of_form
 from .hosts import open_model
 from .ir import Graph, UsageError
@@ -31,9 +31,15 @@ class Analysis:
     def rows(self) -> tuple[GroupRow, ...]:
         return group_rows(self.coupling)
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Tensors of the model that the example inputs do not reach; what is as wide is pinned."""
+        return unread_names(self.coupling.graph)
+
     def to_json(self) -> str:
         """One JSON document with sorted keys."""
-        data = {"model": self.model, "cost": asdict(self.cost), "groups": [_plain(g) for g in self.groups]}
+        groups = [_plain(group) for group in self.groups]
+        data = {"model": self.model, "cost": asdict(self.cost), "groups": groups, "unread": self.unread}
         return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from .ir import Graph
 from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
 
 if TYPE_CHECKING:
     from ._clock import LatencyReport
     from ._host_check import HostCheck
     from .measure import Comparison
+
+# Modules that a note names; a large model may have hundreds.
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Report:
         score: the score that was used, with the output change of each candidate where it was measured.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
+        unread: tensors of the model that its example inputs do not reach, nor training mode; they are left as
+            they are, and what is as wide as one of them is pinned.
         seconds: per pass; not part of the JSON, which is the same from run to run.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
             nothing was measured. They are in the JSON only where it is asked for.
@@ -56,6 +62,7 @@ class Report:
     unrepaired: Mapping[str, str]
     proof: Proof | None
     host: HostCheck | None
+    unread: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
     timing: Comparison | None = None
     latency: LatencyReport | None = None
@@ -86,17 +93,30 @@ class Report:
         return rows
 
     def to_markdown(self) -> str:
-        """Costs and groups as two Markdown tables."""
+        """Costs and groups as two Markdown tables, and what was left as it is."""
         lines = ["| | before | after | kept |", "|---|---:|---:|---:|"]
         lines += [f"| {' | '.join(row)} |" for row in self.summary()]
         lines += ["", "| group | channels | kept | places | note |", "|---|---:|---:|---:|---|"]
         lines += [f"| {g.name} | {g.size} | {g.kept} | {g.members} | {note_of(g)} |" for g in self.groups]
+        lines += ["", unread_note(self.unread)] if self.unread else []
         return "\n".join(lines) + "\n"
 
 
 def note_of(row: GroupRow) -> str:
     """Why a group is pinned or inexact, in one line."""
     return "; ".join(("pinned: " + "; ".join(row.pins),) if row.pins else row.inexact[:1])
+
+
+def unread_note(names: Sequence[str]) -> str:
+    """What is not reached, what became of it, and what to do about it; empty where everything is reached."""
+    if not names:
+        return ""
+    owners = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+    more = f" and {len(owners) - _SHOWN} more" if len(owners) > _SHOWN else ""
+    return (
+        f"not reached by the example inputs, left as it is: {', '.join(owners[:_SHOWN])}{more}; what is as wide is "
+        "pinned, and nothing proves that it still fits: give inputs that reach it, or delete it from the model"
+    )
 
 
 def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, ...]:
@@ -124,6 +144,11 @@ def _places(group: Group) -> tuple[str, ...]:
     return tuple(f"{node}: {', '.join(found)}" for node, found in roles.items())
 
 
+def unread_names(graph: Graph) -> tuple[str, ...]:
+    """Names of the params that no run of the model reads."""
+    return tuple(param.name for param in graph.unread)
+
+
 def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
     """The report of a finished pipeline."""
     facts: Mapping[str, Any] = state.facts
@@ -143,5 +168,6 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         unrepaired=dict(repair.unrepaired) if repair else {},
         proof=facts.get("proof"),
         host=host,
+        unread=unread_names(state.original),
         seconds=tuple(timings.seconds),
     )

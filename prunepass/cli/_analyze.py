@@ -32,7 +32,7 @@ def analyze(
     """
     from .._analyze import analyze as run
     from .._analyze import capture
-    from .._report import note_of
+    from .._report import note_of, unread_note
     from ._models import check_apart, load
     from ._progress import progress
     from ._reports import PAGES, check_report
@@ -60,6 +60,8 @@ def analyze(
         f"{cost.macs:,} multiply-accumulates, {cost.params:,} params ({cost.size:,} bytes), "
         f"{cost.channels:,} prunable channels",
     )
+    if found.unread:
+        face.note(unread_note(found.unread))
     if face.verbosity > 0:
         places = ((g.name, m.role, m.node, f"{m.tensor}[{m.axis}]") for g in found.groups for m in g.members)
         face.show(table("where the channels occur", ("group", "role", "node", "tensor[axis]"), places))

@@ -39,6 +39,7 @@ from ._graph import Attrs as Attrs
 from ._graph import Graph as Graph
 from ._graph import Node as Node
 from ._graph import Param as Param
+from ._graph import Run as Run
 from ._graph import Shape as Shape
 from ._graph import Tie as Tie
 from ._graph import Value as Value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -84,6 +84,21 @@ class Tie:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way in which the host runs a model that it can run in several.
+
+    Attributes:
+        nodes: what is computed, in order, by name.
+        outputs: what comes out.
+        training: paths of the modules that are in training mode.
+    """
+
+    nodes: tuple[str, ...]
+    outputs: tuple[str, ...]
+    training: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A captured model: nodes in topological order over named values and params.
@@ -95,6 +110,8 @@ class Graph:
         host: the kind of model it was captured from (``torch`` or ``onnx``).
         ties: equalities that the host's form adds to those of the operators.
         pins: ``(param or value, axis, reason)`` that the host or the user forbids to cut.
+        runs: where the host runs the model in other ways as well, the one that gives ``outputs`` first.
+        unread: params that the host's model carries and no run reads.
     """
 
     name: str
@@ -106,6 +123,8 @@ class Graph:
     host: str = ""
     ties: tuple[Tie, ...] = ()
     pins: tuple[tuple[str, int, str], ...] = ()
+    runs: tuple[Run, ...] = ()
+    unread: tuple[Param, ...] = ()
     _memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def tensor(self, name: str) -> Value | Param:
@@ -114,6 +133,11 @@ class Graph:
         if found is None:
             raise ModelError(f"tensor '{name}' is read but never made", where=self.name)
         return found
+
+    def only(self, run: Run) -> Graph:
+        """What one of ``runs`` computes."""
+        named = {node.name: node for node in self.nodes}
+        return replace(self, nodes=tuple(named[name] for name in run.nodes), outputs=run.outputs, runs=())
 
     def memo(self, key: Any, make: Callable[[Graph], Any]) -> Any:
         """``make(self)``, computed once for this graph object."""
@@ -134,6 +158,21 @@ class Graph:
             "producers", lambda graph: {out: node for node in graph.nodes for out in node.outputs}
         )
         return result
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Names of the nodes that the outputs depend on: what is left when the model is deployed."""
+        result: frozenset[str] = self.memo("needed", _needed)
+        return result
+
+
+def _needed(graph: Graph) -> frozenset[str]:
+    wanted, found = set(graph.outputs), set[str]()
+    for node in reversed(graph.nodes):
+        if wanted.intersection(node.outputs):
+            found.add(node.name)
+            wanted.update(name for name in node.inputs if name is not None)
+    return frozenset(found)
 
 
 def _readers(graph: Graph) -> dict[str, tuple[tuple[Node, int], ...]]:

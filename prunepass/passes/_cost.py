@@ -32,7 +32,7 @@ class Cost:
     """Totals of a graph.
 
     Attributes:
-        macs: multiply-accumulates of one run at the captured shapes.
+        macs: multiply-accumulates of one run at the captured shapes, of what its outputs need.
         params: number of trained values. size: their bytes. channels: channels of prunable groups.
     """
 
@@ -102,7 +102,7 @@ class CostModel:
 
     def _add_work(self, coupling: Coupling) -> None:
         for node in coupling.graph.nodes:
-            if node.outputs and node.outputs[0] in coupling.static:
+            if node.name not in coupling.graph.needed or node.outputs[0] in coupling.static:
                 continue
             for product in rule_of(coupling.graph, node).work:
                 self._add("macs", 1, tuple(coupling.norm(dim) for dim in product))

@@ -149,11 +149,22 @@ def _pin_boundaries(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> Non
         for name in names:
             for dim in dims[name]:
                 space.pin(dim, Pin(f"model {kind} '{name}'"))
+    _pin_unread(graph, space, dims)
     for name, axis, reason in graph.pins:
         space.pin(dims[name][axis], Pin(reason))
     for tie in graph.ties:
         (left, i), (right, j) = tie.left, tie.right
         space.unify(dims[left][i], dims[right][j])
+
+
+def _pin_unread(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> None:
+    """What has the size of a param that no run reads may be what it is used with when it is read."""
+    sizes = {size: param.name for param in reversed(graph.unread) for size in param.shape if size > 1}
+    for name, value in graph.values.items():
+        for axis, size in enumerate(value.shape if sizes and is_float(value.dtype) else ()):
+            if size in sizes:
+                reason = f"as wide as '{sizes[size]}', which is not reached by the example inputs"
+                space.pin(dims[name][axis], Pin(reason))
 
 
 def _places(graph: Graph, space: Space) -> dict[str, Dim]:

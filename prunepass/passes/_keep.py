@@ -21,7 +21,7 @@ def keep_matching(graph: Graph, patterns: Sequence[str]) -> Graph:
     pins: dict[tuple[str, int, str], None] = {}
     for pattern in patterns:
         found = _matching_params(graph, pattern)
-        if not found:
+        if not found and not any(_matches(param.name, pattern) for param in graph.unread):
             raise UsageError(
                 f"nothing in the model is called '{pattern}'", advice="'prunepass analyze' lists the names"
             )

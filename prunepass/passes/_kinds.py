@@ -68,10 +68,13 @@ def codes_of(graph: Graph, name: str) -> str | None:
 
 
 def live_nodes(coupling: Coupling) -> list[tuple[Node, Rule]]:
-    """Nodes that run at every inference, with their rules: all but those that depend on params alone."""
+    """Nodes that run at every inference, with their rules.
+
+    Not those that depend on params alone, nor those whose results no output needs.
+    """
     graph = coupling.graph
     return [
         (node, rule_of(graph, node))
         for node in graph.nodes
-        if node.outputs and node.outputs[0] not in coupling.static
+        if node.name in graph.needed and node.outputs[0] not in coupling.static
     ]

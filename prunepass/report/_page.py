@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._report import unread_note
+
 if TYPE_CHECKING:
     from .._analyze import Analysis
     from .._host_check import HostCheck
@@ -126,7 +128,12 @@ def page_of(
 def page_of_analysis(found: Analysis, *, title: str | None = None) -> Page:
     """The page of a model that nothing was cut of."""
     name = found.model if title is None else title
-    return Page(title=name, before=found.cost, groups=found.rows())
+    return Page(title=name, before=found.cost, groups=found.rows(), notes=_unread(found.unread))
+
+
+def _unread(names: Sequence[str]) -> tuple[str, ...]:
+    note = unread_note(names)
+    return (f"{note[:1].upper()}{note[1:]}.",) if note else ()
 
 
 def _notes(report: Report) -> tuple[str, ...]:
@@ -135,6 +142,7 @@ def _notes(report: Report) -> tuple[str, ...]:
     notes = [f"Channels were chosen by the score “{report.score}”{tried}."] if report.score else []
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
+    notes += _unread(report.unread)
     left = [f"Not repaired: {name}: {why}." for name, why in sorted(report.unrepaired.items())]
     notes += left[:_SHOWN]
     if len(left) > _SHOWN:

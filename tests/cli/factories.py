@@ -35,3 +35,19 @@ def sized(width: int) -> nn.Module:
 
 def ending() -> nn.Module:
     raise SystemExit(7)
+
+
+class Optional(nn.Module):
+    """A layer that reads an input which the examples do not give."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.hint = build(), nn.Linear(4, 5)
+
+    def forward(self, x: torch.Tensor, hint: torch.Tensor | None = None) -> torch.Tensor:
+        made: torch.Tensor = self.net(x)
+        return made if hint is None else made + self.hint(hint)
+
+
+def optional() -> tuple[nn.Module, Any]:
+    return Optional(), (torch.zeros(1, 3, 8, 8),)

@@ -75,6 +75,21 @@ def test_shapes_give_a_factory_its_example_inputs(capsys: pytest.CaptureFixture[
     assert run(capsys, "analyze", f"{FACTORY}:build", "--shape", "1,3,8,8").code == 0
 
 
+def test_what_the_example_inputs_do_not_reach_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "note: not reached by the example inputs, left as it is: hint;"
+    page = tmp_path / "out.html"
+    asked = ("-o", tmp_path / "out.pt2", "--report", page, *QUICK)
+    for ran in (
+        run(capsys, "analyze", f"{FACTORY}:optional"),
+        run(capsys, "prune", f"{FACTORY}:optional", *asked),
+    ):
+        assert ran.code == 0, ran.err
+        assert note in ran.err
+    assert "Not reached by the example inputs, left as it is: hint;" in page.read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("name", "code", "hint"),
     [

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
-from prunepass.ir import Array, Graph, ModelError, Node, Param, Value, constant, is_float
+from prunepass.ir import Array, Graph, ModelError, Node, Param, Run, Value, constant, is_float, verify_graph
 from tests.graphs import Builder, chain, residual
 
 
@@ -43,6 +43,30 @@ def test_producers_are_the_nodes_that_make_a_value() -> None:
     parts = net.add_all("split", net.input(2, 6), sizes=(2, 4), axis=1, node="halves")
     graph = net.graph(*parts)
     assert {name: node.name for name, node in graph.producers.items()} == dict.fromkeys(parts, "halves")
+
+
+def test_the_outputs_do_not_need_what_they_do_not_depend_on() -> None:
+    graph = residual()
+    assert graph.needed == {node.name for node in graph.nodes}
+    early = replace(graph, outputs=("one.a",))
+    assert early.needed == {"stem", "one.a"}
+
+
+def test_one_run_of_several_is_a_graph_of_its_own() -> None:
+    graph = residual()
+    runs = (
+        Run(tuple(node.name for node in graph.nodes), graph.outputs),
+        Run(("stem", "one.a"), ("one.a",), ("",)),
+    )
+    both = replace(graph, runs=runs)
+    assert both.only(runs[0]).nodes == graph.nodes
+    part = both.only(runs[1])
+    assert ([node.name for node in part.nodes], part.outputs, part.runs) == (
+        ["stem", "one.a"],
+        ("one.a",),
+        (),
+    )
+    verify_graph(part)
 
 
 def test_analyses_are_made_once_for_each_graph_object() -> None:

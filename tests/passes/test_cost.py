@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from prunepass.passes import CostModel, couple, cut, graph_cost
-from tests.graphs import Builder, chain
+from tests.graphs import Builder, chain, residual
 from tests.passes.legal import random_cut
 from tests.passes.networks import random_networks
 
@@ -70,3 +72,10 @@ def test_the_saving_of_a_channel_is_its_share_and_changes_nothing() -> None:
     assert group.atom is not None
     assert model.saving(group.atom) == before["macs"] / 8
     assert model.totals == before
+
+
+def test_layers_that_no_output_needs_count_params_and_no_work() -> None:
+    graph = residual()
+    alone, early = graph_cost(graph), graph_cost(replace(graph, outputs=("one.a",)))
+    assert early.params == alone.params
+    assert early.macs < alone.macs

@@ -129,6 +129,16 @@ def test_pins_of_the_user_and_ties_of_the_host_are_kept() -> None:
     assert groups(tied) == {"stem": (8, True), "one.a": (16, True), "head": (5, False)}
 
 
+def test_what_is_as_wide_as_a_param_that_no_run_reads_is_pinned() -> None:
+    graph = residual()
+    width = graph.params["two.a.weight"].shape[0]
+    free = {group.name for group in couple(graph).prunable if group.size != width}
+    unread = replace(graph.params["two.a.weight"], name="aux.weight", shape=(10_000, width))
+    coupling = couple(replace(graph, unread=(unread,)))
+    assert {group.name for group in coupling.prunable} == free != set()
+    assert "aux.weight" in str(coupling.group("two.a").pins[0])
+
+
 def test_groups_of_one_layer_are_numbered() -> None:
     net = Builder()
     x = net.conv(net.input(1, 3, 4, 4), 12, path="a")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,10 @@ def test_no_pattern_leaves_the_graph_alone() -> None:
 def test_a_pattern_that_matches_nothing_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match=f"nothing in the model is called '{pattern}'"):
         keep_matching(residual(), ["stem", pattern])
+
+
+def test_what_no_run_reads_can_be_kept_all_the_same() -> None:
+    graph = residual()
+    unread = replace(graph.params["stem.bias"], name="aux.bias")
+    graph = replace(graph, unread=(unread,))
+    assert keep_matching(graph, ["aux"]) is graph

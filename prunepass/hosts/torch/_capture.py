@@ -219,10 +219,10 @@ class _Builder:
         return name
 
     def graph(self) -> Graph:
-        """What was built, without what nothing reads."""
-        wanted, alive = set(self.outputs), list[Node]()
+        """What was built, without what nothing reads; layers stay, read or not."""
+        wanted, alive, layers = set(self.outputs), list[Node](), set(self._own.values())
         for node in reversed(self.nodes):
-            if node.name in self.kept or wanted & set(node.outputs):
+            if node.name in self.kept or wanted & set(node.outputs) or layers & set(node.inputs):
                 wanted.update(name for name in node.inputs if name is not None)
                 alive.append(node)
         alive.reverse()

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from ...ir import Graph, Node, Origin, PrunepassError, rule_of
+from ...ir import Graph, Node, Origin, PrunepassError, Run, rule_of
 from ._axes import axes_of_sizes, changed_axes
 from ._capture import capture
 from ._export import export
@@ -18,23 +18,28 @@ from ._source import Frame, frames_of, innermost_frame
 
 
 def check_model(model: Any, example_inputs: Any, before: Graph, after: Graph) -> None:
-    """Capture ``model`` again and compare it with ``after``.
+    """Capture ``model`` again, in each way that it is run, and compare it with ``after``.
 
     Raises:
         ReplayMismatch: it computes something else, or fails; with remedies for the next plan.
     """
-    try:
-        module = export(model, example_inputs)
-    except PrunepassError as error:
-        raise _failure(error, before, after) from error
-    check_module(module, before, after)
+    for run in after.runs or (Run((), ()),):
+        try:
+            module = export(model, example_inputs, training=run.training)
+        except PrunepassError as error:
+            raise _failure(error, before, after) from error
+        _compare(module, before, after, after.only(run) if after.runs else after)
 
 
 def check_module(module: fx.GraphModule, before: Graph, after: Graph) -> None:
-    """Compare an exported module with ``after``; raises as :func:`check_model`."""
+    """Compare a module exported at inference with ``after``; raises as :func:`check_model`."""
+    _compare(module, before, after, after.only(after.runs[0]) if after.runs else after)
+
+
+def _compare(module: fx.GraphModule, before: Graph, after: Graph, want: Graph) -> None:
     captured = capture(module)
-    found = first_difference(after, captured)
-    if found is not None and not equal_but_for_shapes(after, captured):
+    found = first_difference(want, captured)
+    if found is not None and not equal_but_for_shapes(want, captured):
         mismatch = _mismatch(found, module, before, after)
         mismatch.captured = captured
         raise mismatch

@@ -16,11 +16,13 @@ from torch.export import ExportedProgram
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ...ir import Origin, UnsupportedError, UsageError, registry
+from ._dropped import held, release
 from ._foreign import mark_written
 from ._given import plain_module
 from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
 from ._kept import attributes_kept
 from ._lock import locked, muted
+from ._modes import inert, repeatable
 from ._outputs import tensors_only
 from ._source import first_line, raised_at, whole_traces
 from ._trace import Trace, tracing
@@ -32,7 +34,9 @@ _ADVICE = (
 
 
 @locked
-def export(model: Any, example_inputs: Any = None, trace: Trace | None = None) -> fx.GraphModule:
+def export(
+    model: Any, example_inputs: Any = None, trace: Trace | None = None, training: Collection[str] = ()
+) -> fx.GraphModule:
     """Capture ``model`` as a functional graph whose declared operators stay whole.
 
     Args:
@@ -40,6 +44,7 @@ def export(model: Any, example_inputs: Any = None, trace: Trace | None = None) -
             mode and left as it was.
         example_inputs: a tensor, a tuple of arguments, a dict of keyword arguments, or ``(args, kwargs)``.
         trace: is told what the model's code does with numbers, where it runs in the usual way of capture.
+        training: paths of modules that are in training mode instead.
 
     Returns:
         A GraphModule that shares the model's tensors under their own names; one placeholder per input leaf.
@@ -51,11 +56,13 @@ def export(model: Any, example_inputs: Any = None, trace: Trace | None = None) -
     model = plain_module(model)
     if isinstance(model, ExportedProgram):
         return _lowered(model, _own_tensors(model))
-    return _lowered(program_of(model, example_inputs, trace), _own_tensors(model))
+    return _lowered(program_of(model, example_inputs, trace, training), _own_tensors(model))
 
 
 @locked
-def program_of(model: Any, example_inputs: Any, trace: Trace | None = None) -> ExportedProgram:
+def program_of(
+    model: Any, example_inputs: Any, trace: Trace | None = None, training: Collection[str] = ()
+) -> ExportedProgram:
     """``model`` as torch exports it in evaluation mode; what is no tensor among its outputs is left out.
 
     Raises:
@@ -67,8 +74,20 @@ def program_of(model: Any, example_inputs: Any, trace: Trace | None = None) -> E
         raise UsageError(what, advice="give an nn.Module, or what torch.export made of one")
     inputs = inputs_of(example_inputs)
     eager = torch.compiler.set_stance("force_eager")
-    with attributes_kept(model), evaluation_mode(model), tensors_only(model), eager:
-        return _program(model, inputs, trace)
+    with attributes_kept(model), evaluation_mode(model, training), tensors_only(model), eager:
+        return _in_training(model, inputs, trace) if training else _program(model, inputs, trace)
+
+
+def _in_training(model: nn.Module, inputs: Inputs, trace: Trace | None) -> ExportedProgram:
+    """Captured without being run: training changes buffers."""
+    try:
+        with quiet(), repeatable():
+            return inert(_noting(Trace() if trace is None else trace, model, inputs))
+    except Exception as error:  # forward may want targets; torch raises dozens of types
+        raise UnsupportedError(
+            f"the model cannot be captured in training mode: {first_line(error)}",
+            where=Origin(line=str(raised_at(error) or "")),
+        ) from error
 
 
 def _program(model: nn.Module, inputs: Inputs, trace: Trace | None) -> ExportedProgram:
@@ -164,9 +183,10 @@ def _own_tensors(model: Any) -> set[str]:
 
 def _lowered(program: ExportedProgram, own: Collection[str]) -> fx.GraphModule:
     """Functional aten operators; views and composites that no declaration knows are decomposed."""
-    with quiet():
+    with quiet(), held(program):
         module = program.run_decompositions(_decompositions()).module()
     assert isinstance(module, fx.GraphModule)
+    release(module.graph)
     # The guards compare input shapes in Python; they are no computation of the model.
     for node in [node for node in module.graph.nodes if node.op == "call_module"]:
         if not node.users:

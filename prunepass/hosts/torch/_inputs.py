@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -90,20 +90,20 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 @contextmanager
-def evaluation_mode(model: Any) -> Iterator[None]:
-    """Every module in evaluation mode, the user's flags back afterwards.
+def evaluation_mode(model: Any, training: Collection[str] = ()) -> Iterator[None]:
+    """Every module in evaluation mode, but those at the paths ``training``; the user's flags back afterwards.
 
     The flags are set one by one: ``eval`` may be overridden, and exported modules refuse it.
     """
-    modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    flags = [module.training for module in modules]
+    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    flags = {path: module.training for path, module in modules.items()}
     try:
-        for module in modules:
-            module.training = False
+        for path, module in modules.items():
+            module.training = path in training
         yield
     finally:
-        for module, flag in zip(modules, flags, strict=True):
-            module.training = flag
+        for path, module in modules.items():
+            module.training = flags[path]
 
 
 @locked

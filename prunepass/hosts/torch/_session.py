@@ -19,6 +19,7 @@ from ._remedies import constrain
 from ._replay_graph import replay_graph
 from ._replay_module import replay_module
 from ._trace import Trace
+from ._unread import with_unread
 
 
 class TorchSession:
@@ -39,6 +40,8 @@ class TorchSession:
         self.form = "graph" if is_graph else form
         self.graph, self._outputs = capture_outputs(self._module, form=self.form)
         self._kept: Kept | None = None
+        if not is_graph:
+            self.graph = with_unread(model, self.graph, given, self._trace, self.form)
 
     def replay(self, before: Graph, after: Graph, *, inplace: bool = False) -> nn.Module:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""

@@ -177,10 +177,8 @@ def _agreed(found: Sequence[Expression], *, prefer: bool = False) -> Expression 
 
 def _text(expression: Expression) -> Any:
     """Something that is equal for equal expressions."""
-    if isinstance(expression, (int, Axis)):
+    if not isinstance(expression, Result):
         return expression
-    if isinstance(expression, Attribute):
-        return id(expression)
     return (expression.sign, _text(expression.left), _text(expression.right))
 
 
@@ -267,7 +265,7 @@ def _single_moves(
         moves = [one for one in moves if not _is_layers(model, one)] if equation.old != equation.new else []
         found = []
         for one in moves:
-            others = {other: value for other, value in still.items() if other is not one}
+            others = {other: value for other, value in still.items() if other != one}
             found.append((one, _solved(equation, one, others, shapes)))
         able = [(one, value) for one, value in found if value is not None]
         if len(able) == 1:
@@ -297,7 +295,7 @@ def _solved(
     """The value of ``unknown`` with which the expression gives the new number; None where there is none."""
 
     def given(value: Any, *, exact: bool) -> Any:
-        read = lambda one: value if one is unknown else _known(one, known, shapes)  # noqa: E731
+        read = lambda one: value if one == unknown else _known(one, known, shapes)  # noqa: E731
         return value_of(equation.expression, read, exact=exact)
 
     candidates = [Fraction(unknown.value)] if equation.old == equation.new else []

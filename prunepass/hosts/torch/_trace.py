@@ -47,6 +47,13 @@ class Trace:
     files: dict[str, str] = field(default_factory=dict)
     compared: list[Comparison] = field(default_factory=list)
 
+    def add(self, other: Trace) -> None:
+        """What another run of the same model showed."""
+        for place, rows in other.rows.items():
+            self.rows.setdefault(place, []).extend(rows)
+        self.files.update(other.files)
+        self.compared.extend(other.compared)
+
 
 @contextmanager
 def tracing(model: nn.Module, trace: Trace) -> Iterator[None]:

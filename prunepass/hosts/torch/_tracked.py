@@ -15,7 +15,7 @@ Number: TypeAlias = "int | Fraction"
 Known: TypeAlias = "Callable[[Source], Number | None]"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Attribute:
     """A whole number that an object of the model keeps.
 
