@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
+from .passes import (
+    Cost,
+    Coupling,
+    Group,
+    Plan,
+    Proof,
+    State,
+    Timings,
+    couple,
+    graph_cost,
+    left_inexact,
+)
 
 if TYPE_CHECKING:
     from ._clock import LatencyReport
@@ -102,6 +113,7 @@ def note_of(row: GroupRow) -> str:
 def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, ...]:
     """One row for each group, pinned ones last."""
     cuts = plan.cuts if plan else {}
+    left = left_inexact(coupling, plan) if plan else {}
     return tuple(
         GroupRow(
             group.name,
@@ -109,7 +121,7 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
             group.size - (len(cuts[group.name].remove) if group.name in cuts else 0),
             len(group.members),
             tuple(str(pin) for pin in group.pins),
-            group.inexact,
+            left.get(group.name, group.inexact),
             _places(group),
         )
         for group in coupling.groups
@@ -130,13 +142,14 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
     choice, repair = facts.get("choice"), facts.get("compensation")
     plan = state.plan
     after = graph_cost(state.graph)
-    kept = sum(row.kept for row in group_rows(couple(state.original), plan) if not row.pins)
+    rows = group_rows(couple(state.original), plan)
+    kept = sum(row.kept for row in rows if not row.pins)
     before = graph_cost(state.original)
     return Report(
         model=state.original.name,
         before=before,
         after=Cost(after.macs, after.params, after.size, kept),
-        groups=group_rows(couple(state.original), plan),
+        groups=rows,
         score=str(plan.options.get("score", "")) if plan else "",
         changes=dict(choice.changes) if choice else {},
         repaired=tuple(repair.repaired) if repair else (),

@@ -20,6 +20,7 @@ from ..ir._cutting import kept_of, masked
 from ._coupling import Coupling
 from ._moments import mean_of, read_values, trace_moments
 from ._plan import Plan
+from ._refit import refitted
 from ._sample import one_sample
 from ._shift import added, carries, data_slots, exchange, fit, linear, response, result_slots
 from ._stream import Step, drop, steps
@@ -53,11 +54,20 @@ def compensate(coupling: Coupling, plan: Plan) -> Compensation:
     repair = _Repair(small, plan.kept(small), known_means(small))
     for step in steps(small):
         repair.pass_by(step)
-    shifts = repair.settled()
+    shifts = _together(refitted(coupling, plan.kept(coupling)), repair.settled())
     repaired = msgspec.structs.replace(plan, shifts=shifts)
     return Compensation(
         repaired, tuple(sorted(shifts)), dict(sorted(repair.unrepaired.items())), tuple(repair.unknown)
     )
+
+
+def _together(*found: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    """Amounts by param, added up where more than one is for the same."""
+    shifts: dict[str, tuple[float, ...]] = {}
+    for name, amounts in (pair for one in found for pair in one.items()):
+        before = shifts.get(name)
+        shifts[name] = amounts if before is None else tuple(map(sum, zip(before, amounts, strict=True)))
+    return shifts
 
 
 def known_means(coupling: Coupling) -> Means:
