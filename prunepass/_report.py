@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .passes import (
+    Budget,
     Cost,
     Coupling,
     Group,
@@ -53,6 +54,7 @@ class Report:
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
         seconds: per pass; not part of the JSON, which is the same from run to run.
+        dead: how many dead channels went, None where more than those was asked for.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
             nothing was measured. They are in the JSON only where it is asked for.
     """
@@ -68,6 +70,7 @@ class Report:
     proof: Proof | None
     host: HostCheck | None
     seconds: tuple[tuple[str, float], ...] = ()
+    dead: int | None = None
     timing: Comparison | None = None
     latency: LatencyReport | None = None
 
@@ -80,6 +83,8 @@ class Report:
         data = asdict(self)
         for measured in ("seconds", "timing", "latency"):
             del data[measured]
+        if self.dead is None:
+            del data["dead"]
         for row in data["groups"]:
             del row["places"]
         if timing and self.timing is not None:
@@ -136,6 +141,13 @@ def _places(group: Group) -> tuple[str, ...]:
     return tuple(f"{node}: {', '.join(found)}" for node, found in roles.items())
 
 
+def _dead(plan: Plan | None) -> int | None:
+    """Channels that went under the budget that takes dead ones alone."""
+    if plan is None or plan.options.get("budget") != str(Budget({}, dead=True)):
+        return None
+    return sum(len(one.remove) for one in plan.cuts.values())
+
+
 def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
     """The report of a finished pipeline."""
     facts: Mapping[str, Any] = state.facts
@@ -157,4 +169,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         proof=facts.get("proof"),
         host=host,
         seconds=tuple(timings.seconds),
+        dead=_dead(plan),
     )

@@ -156,7 +156,7 @@ class _Weights:
                 continue
             for factor in (ratio, 1 / ratio):
                 grown = data.copy()
-                grown[_grid(data.shape, index)] = small * factor
+                grown[grid_of(data.shape, index)] = small * factor
                 yield grown
 
     def _candidates(self, above: frozenset[str], value: str) -> list[str]:
@@ -266,7 +266,8 @@ def _same(one: Dim, other: Dim) -> bool:
     return len(parts) == len(others) and all(map(_same, parts, others))
 
 
-def _grid(shape: tuple[int, ...], index: tuple[Index | None, ...]) -> tuple[Array, ...]:
+def grid_of(shape: tuple[int, ...], index: tuple[Index | None, ...]) -> tuple[Array, ...]:
+    """What to index an array of ``shape`` with for its kept entries."""
     return np.ix_(
         *(np.arange(size) if keep is None else keep for size, keep in zip(shape, index, strict=True))
     )

@@ -78,7 +78,9 @@ def linear(step: Step, position: int) -> bool:
         zero, once, thrice = (_at_one(step, _changed(base, position, times=by)) for by in (0.0, 1.0, -3.0))
         want = -3.0 * (once - zero)
         largest = float(np.max(np.abs(want), initial=0))
-        if not np.allclose(thrice - zero, want, rtol=_EXACT, atol=_EXACT * largest):
+        if not np.isfinite(largest) or not np.allclose(
+            thrice - zero, want, rtol=_EXACT, atol=_EXACT * largest
+        ):
             return False
     return True
 
