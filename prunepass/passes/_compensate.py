@@ -39,7 +39,7 @@ from ._moments import mean_of, read_values, trace_moments
 from ._plan import Plan
 from ._refit import refitted
 from ._sample import one_sample
-from ._shift import added, carries, data_slots, exchange, fit, linear, response, result_slots
+from ._shift import added, carries, data_slots, exchange, fit, is_linear, response, result_slots
 from ._stream import Step, drop, steps
 
 Means = Mapping[str, "Array | None"]
@@ -155,7 +155,7 @@ class _Repair:
         lack = self._read(step, short)
         if lack is None:
             return
-        if len(step.data) > 1 or any(not linear(step, i) for i in short):
+        if len(step.data) > 1 or any(not is_linear(self.coupling.graph, step, i) for i in short):
             self._fail(lack, "it is no sum with fixed weights")
             return
         position = next(iter(short))

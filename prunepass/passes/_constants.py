@@ -19,7 +19,7 @@ from ..ir import Array, Atom, Dim, Dims, Fixed, atoms_of, cast, is_float, leaves
 from ..ir._broadcast import PRODUCT
 from ._coupling import Coupling
 from ._moments import LARGEST
-from ._shift import along, linear
+from ._shift import along, is_linear
 from ._stream import Step, steps
 
 _ADDING = frozenset(("bias", "shift", "mean", "var"))
@@ -94,7 +94,7 @@ def _made(coupling: Coupling, step: Step, given: tuple[Constant | None, ...]) ->
         np.prod(shape, dtype=float) > LARGEST for shape in (*read, *(v.shape for v in values))
     ):
         return {}
-    affine = is_affine(step, given)
+    affine = is_affine(coupling, step, given)
     try:
         with np.errstate(all="ignore"):
             one, other = (step.op.run(step.call, _filled(step, given, seed)) for seed in (0, 1))
@@ -111,7 +111,7 @@ def _made(coupling: Coupling, step: Step, given: tuple[Constant | None, ...]) ->
     return found
 
 
-def is_affine(step: Step, given: tuple[Constant | None, ...]) -> bool:
+def is_affine(coupling: Coupling, step: Step, given: tuple[Constant | None, ...]) -> bool:
     """Whether the result is a sum of products of what is not known with what is; by declaration and by trial.
 
     A function with a flat part could pass the trial alone.
@@ -126,7 +126,7 @@ def is_affine(step: Step, given: tuple[Constant | None, ...]) -> bool:
     )
     if not declared or any(not is_float(step.call.dtypes[i] or "") for i in step.data):
         return False
-    return all(linear(step, i) for i in step.data if not _whole(given[i]))
+    return all(is_linear(coupling.graph, step, i) for i in step.data if not _whole(given[i]))
 
 
 def _whole(constant: Constant | None) -> bool:

@@ -137,7 +137,7 @@ def _living(
             marks = {atom: np.ones(atom.size, bool) for atom in here}
         else:
             known = np.zeros(step.call.shape(position), bool) if constant is None else constant.known
-            moving = heard_entries(step, position, given) & ~known
+            moving = heard_entries(small, step, position, given) & ~known
             marks = {atom: np.zeros(atom.size, bool) for atom in here}
             marks.update(marked(moving, dims, small, here))
         for atom, living in marks.items():

@@ -11,7 +11,7 @@ from ..ir import Array, Atom, Dims, Graph, Index, atoms_of, is_float, positions
 from ..ir._cutting import kept_of, masked
 from ._constants import Constant, silences
 from ._coupling import Coupling
-from ._shift import along, linear, result_slots
+from ._shift import along, is_linear, result_slots
 from ._stream import Step
 
 Channels = Mapping[Atom, Array]
@@ -94,16 +94,20 @@ def missing(
     amount = np.zeros(gone.shape) if mean is None else np.broadcast_to(mean, gone.shape)
     if constant is not None:
         amount = np.where(known, constant.amount, amount)
-    heard = gone & heard_entries(step, position, given)
+    heard = gone & heard_entries(coupling, step, position, given)
     unknown = heard & ~known if mean is None else np.zeros(gone.shape, bool)
     return Missing(np.where(heard, amount, 0.0), unknown, heard & ~known, heard)
 
 
-def heard_entries(step: Step, position: int, given: Given) -> Array:
+def heard_entries(coupling: Coupling, step: Step, position: int, given: Given) -> Array:
     """Entries of an operand that some entry of the result depends on: their factors are not all zero."""
     shape = step.call.shape(position)
     quiet = step.op.flow.inflow is not None and (len(step.data) > 1 or silences(step))
-    if step.op.flow.inflow is None or not quiet or not all(linear(step, i) for i in step.data):
+    if (
+        step.op.flow.inflow is None
+        or not quiet
+        or not all(is_linear(coupling.graph, step, i) for i in step.data)
+    ):
         return np.ones(shape, bool)
     sizes = tuple(_size(step, i, constant) for i, constant in enumerate(given))
     with np.errstate(all="ignore"):

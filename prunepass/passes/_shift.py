@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..ir import Array, Dims, atoms_of, is_float
+from ..ir import Array, Dims, Graph, atoms_of, is_float
 from ..ir._broadcast import SUM
 from ..ir._cutting import cut_run
 from ..ir._flow import evaluated
@@ -69,6 +69,12 @@ def exchange(step: Step, position: int, slot: int) -> float | None:
             return None
         ratios.append(here / there)
     return _constant(ratios)
+
+
+def is_linear(graph: Graph, step: Step, position: int) -> bool:
+    """:func:`linear`, tried once for a node of ``graph``."""
+    found: bool = graph.memo(("linear", step.node.name, position), lambda _: linear(step, position))
+    return found
 
 
 def linear(step: Step, position: int) -> bool:
