@@ -71,6 +71,8 @@ def default_pipeline(
     finer += f", minimum={grain.minimum}" if grain.minimum else ""
     select = f'select{{budget="{quoted}", align={grain.align}{finer}, floor={floor}, mode={mode}}}'
     middle = " | compensate" if compensate else ""
+    if Budget.parse(quoted).dead:
+        return Pipeline.parse(f"couple | {select}{middle} | cut | verify")
     return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
 
 
@@ -88,7 +90,8 @@ def prune(
         model: nn.Module, ExportedProgram or GraphModule; ONNX path, ModelProto, onnx_ir.Model or
             onnx_graphsurgeon.Graph.
         example_inputs: tensors to capture with (torch), or arrays or shapes by input name (ONNX, optional).
-        budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``, as measured on ``backend``.
+        budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``, as measured on ``backend``;
+            ``"dead"`` takes out what changes no output.
         score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
         target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.

@@ -8,7 +8,19 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .ir import Graph
-from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
+from .passes import (
+    Budget,
+    Cost,
+    Coupling,
+    Group,
+    Plan,
+    Proof,
+    State,
+    Timings,
+    couple,
+    graph_cost,
+    left_inexact,
+)
 
 if TYPE_CHECKING:
     from ._clock import LatencyReport
@@ -48,6 +60,7 @@ class Report:
         unread: tensors of the model that its example inputs do not reach, nor training mode; they are left as
             they are, and what is as wide as one of them is pinned.
         seconds: per pass; not part of the JSON, which is the same from run to run.
+        dead: how many dead channels went, None where more than those was asked for.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
             nothing was measured. They are in the JSON only where it is asked for.
     """
@@ -64,6 +77,7 @@ class Report:
     host: HostCheck | None
     unread: tuple[str, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
+    dead: int | None = None
     timing: Comparison | None = None
     latency: LatencyReport | None = None
 
@@ -76,6 +90,8 @@ class Report:
         data = asdict(self)
         for measured in ("seconds", "timing", "latency"):
             del data[measured]
+        if self.dead is None:
+            del data["dead"]
         for row in data["groups"]:
             del row["places"]
         if timing and self.timing is not None:
@@ -122,6 +138,7 @@ def unread_note(names: Sequence[str]) -> str:
 def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, ...]:
     """One row for each group, pinned ones last."""
     cuts = plan.cuts if plan else {}
+    left = left_inexact(coupling, plan) if plan else {}
     return tuple(
         GroupRow(
             group.name,
@@ -129,7 +146,7 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
             group.size - (len(cuts[group.name].remove) if group.name in cuts else 0),
             len(group.members),
             tuple(str(pin) for pin in group.pins),
-            group.inexact,
+            left.get(group.name, group.inexact),
             _places(group),
         )
         for group in coupling.groups
@@ -149,19 +166,27 @@ def unread_names(graph: Graph) -> tuple[str, ...]:
     return tuple(param.name for param in graph.unread)
 
 
+def _dead(plan: Plan | None) -> int | None:
+    """Channels that went under the budget that takes dead ones alone."""
+    if plan is None or plan.options.get("budget") != str(Budget({}, dead=True)):
+        return None
+    return sum(len(one.remove) for one in plan.cuts.values())
+
+
 def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
     """The report of a finished pipeline."""
     facts: Mapping[str, Any] = state.facts
     choice, repair = facts.get("choice"), facts.get("compensation")
     plan = state.plan
     after = graph_cost(state.graph)
-    kept = sum(row.kept for row in group_rows(couple(state.original), plan) if not row.pins)
+    rows = group_rows(couple(state.original), plan)
+    kept = sum(row.kept for row in rows if not row.pins)
     before = graph_cost(state.original)
     return Report(
         model=state.original.name,
         before=before,
         after=Cost(after.macs, after.params, after.size, kept),
-        groups=group_rows(couple(state.original), plan),
+        groups=rows,
         score=str(plan.options.get("score", "")) if plan else "",
         changes=dict(choice.changes) if choice else {},
         repaired=tuple(repair.repaired) if repair else (),
@@ -170,4 +195,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         host=host,
         unread=unread_names(state.original),
         seconds=tuple(timings.seconds),
+        dead=_dead(plan),
     )

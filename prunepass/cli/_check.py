@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..passes import Plan
     from ._models import Loaded
 
+# Of the variance of outputs that only rounding in float32 changes.
+_SAME = 1e-8
+
 
 @click.command()
 @click.argument("out")
@@ -127,6 +130,8 @@ def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
     text = plan.options.get("budget")
     if not isinstance(text, str):
         return Finding("budget", True, "the plan names none")
+    if Budget.parse(text).dead:
+        return _unchanged(graph, found)
     budget, before, after = Budget.parse(text), graph_cost(graph), graph_cost(found)
     totals = {kind: after[kind] for kind in budget.counted}
     if not totals:
@@ -138,6 +143,17 @@ def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
         )
     kept = ", ".join(f"{kind}={total / max(before[kind], 1):.4f}" for kind, total in totals.items())
     return Finding("budget", budget.met(totals, before), f"{kept} of {budget}")
+
+
+def _unchanged(graph: Graph, found: Graph) -> Finding:
+    """Taking out what is dead changes no output."""
+    from ..passes import output_change
+
+    try:
+        change = output_change(graph, found)
+    except ValueError:  # outputs of other shapes
+        change = float("inf")
+    return Finding("budget", change < _SAME, f"outputs change by {change:.1e} of their variance, budget dead")
 
 
 def _grain(graph: Graph, plan: Plan) -> list[Finding]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.option(
     "--budget",
     metavar="KIND=FRACTION",
-    help="Fractions kept: macs, params, size, channels, or latency as measured on --backend.  [macs=0.5]",
+    help="Fractions kept: macs, params, size, channels, or latency as measured on --backend; or 'dead': what "
+    "changes no output.  [macs=0.5]",
 )
 @click.option("--score", metavar="SCORE", help="A score, with options as in 'dfpc{normalize=mean}'.  [auto]")
 @click.option("--align", type=click.IntRange(1), help="Channel counts come in multiples of this.  [1]")
@@ -124,10 +125,12 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     if face.verbosity > 0:
         rows = ((row.name, row.size, row.kept, "; ".join(row.pins)) for row in report.groups)
         face.show(table("groups", ("group", ">channels", ">kept", "pinned"), rows))
+    if report.dead is not None:
+        face.show(_of_dead(report.dead))
     changes = ", ".join(f"{name} {change:.3g}" for name, change in sorted(report.changes.items()))
-    face.show(
-        f"score: {report.score}" + (f" (output change of each candidate: {changes})" if changes else "")
-    )
+    if report.score:
+        candidates = f" (output change of each candidate: {changes})" if changes else ""
+        face.show(f"score: {report.score}{candidates}")
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
     if report.unread:
@@ -135,6 +138,12 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")
+
+
+def _of_dead(count: int) -> str:
+    if not count:
+        return "dead: nothing is, so the model stays as it is"
+    return f"dead: {count:,} channels changed no output and went"
 
 
 def _show_time(face: Face, result: Result) -> None:

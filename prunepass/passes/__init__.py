@@ -26,6 +26,7 @@ from ._pipeline import Timings as Timings
 from ._plan import Cut as Cut
 from ._plan import Plan as Plan
 from ._plan import fingerprint as fingerprint
+from ._plan import left_inexact as left_inexact
 from ._plan import plan_for as plan_for
 from ._plan import with_constraints as with_constraints
 from ._plan import write_text as write_text

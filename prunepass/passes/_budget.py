@@ -9,6 +9,7 @@ from ..ir import BudgetError, UsageError
 from ._cost import KINDS, Cost
 
 LATENCY = "latency"
+DEAD = "dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,11 @@ class Budget:
 
     Attributes:
         limits: kind (``macs``, ``params``, ``size``, ``channels``, ``latency``) -> fraction in (0, 1].
+        dead: no limit at all: what changes no output goes, and nothing else.
     """
 
     limits: Mapping[str, float]
+    dead: bool = False
 
     @property
     def latency(self) -> float | None:
@@ -33,11 +36,13 @@ class Budget:
 
     @staticmethod
     def parse(text: str | Mapping[str, float]) -> Budget:
-        """Read ``"macs=0.5,params=0.6"``; a colon does as well, where an equals sign has a meaning already.
+        """Read ``"macs=0.5,params=0.6"``, or ``"dead"``; a colon does as well as an equals sign.
 
         Raises:
-            UsageError: a kind is unknown or a fraction is not in (0, 1].
+            UsageError: a kind is unknown or a fraction is not in (0, 1], or ``dead`` is not alone.
         """
+        if isinstance(text, str) and text.strip() == DEAD:
+            return Budget({}, dead=True)
         pairs = text.items() if isinstance(text, Mapping) else (_pair(part) for part in text.split(","))
         limits: dict[str, float] = {}
         for kind, fraction in pairs:
@@ -46,7 +51,9 @@ class Budget:
         return Budget(limits)
 
     def __str__(self) -> str:
-        return ",".join(f"{kind}={fraction:g}" for kind, fraction in self.limits.items())
+        return (
+            DEAD if self.dead else ",".join(f"{kind}={fraction:g}" for kind, fraction in self.limits.items())
+        )
 
     def met(self, totals: Mapping[str, int], original: Cost) -> bool:
         """Whether every limit holds on what can be counted."""
@@ -64,6 +71,7 @@ class Budget:
 
 
 def _pair(part: str) -> tuple[str, float]:
+    _refuse_dead(part.replace(":", "=").partition("=")[0].strip())
     kind, _, number = part.strip().replace(":", "=", 1).partition("=")
     try:
         return kind.strip(), float(number)
@@ -71,7 +79,16 @@ def _pair(part: str) -> tuple[str, float]:
         raise UsageError(f"'{part.strip()}' is no budget", advice="write it as macs=0.5,params=0.6") from None
 
 
+def _refuse_dead(kind: str) -> None:
+    if kind == DEAD:
+        raise UsageError(
+            "the budget 'dead' takes no fraction and no other budget beside it",
+            advice="run it alone: what changes no output goes; then prune the result to the other budget",
+        )
+
+
 def _check(kind: str, fraction: float) -> None:
+    _refuse_dead(kind)
     if kind not in (*KINDS, LATENCY):
         raise UsageError(f"there is no budget '{kind}'", advice=f"there are {', '.join((*KINDS, LATENCY))}")
     if not 0 < fraction <= 1:

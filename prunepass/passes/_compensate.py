@@ -15,13 +15,31 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from ..ir import Array, Atom, Graph, Index, atoms_of, is_float
+from ..ir import Array, Atom, Dims, Index, atoms_of
 from ..ir._cutting import kept_of, masked
+from ._constants import Constant, constants
 from ._coupling import Coupling
+from ._lack import (
+    Lack,
+    Missing,
+    alike,
+    alone,
+    exactly,
+    joined,
+    made_of,
+    marked,
+    missing,
+    shared_axes,
+    staying,
+    stored,
+    together,
+    without_cut_rows,
+)
 from ._moments import mean_of, read_values, trace_moments
 from ._plan import Plan
+from ._refit import refitted
 from ._sample import one_sample
-from ._shift import added, carries, data_slots, exchange, fit, linear, response, result_slots
+from ._shift import added, carries, data_slots, exchange, fit, is_linear, response, result_slots
 from ._stream import Step, drop, steps
 
 Means = Mapping[str, "Array | None"]
@@ -36,12 +54,14 @@ class Compensation:
         repaired: names of the params that change.
         unrepaired: what could not be repaired and why, by consumer.
         unknown: names of cut groups whose mean is not known to some consumer.
+        inexact: by name of each cut group the channels whose cut still changes the outputs, or may.
     """
 
     plan: Plan
     repaired: tuple[str, ...]
     unrepaired: Mapping[str, str]
     unknown: tuple[str, ...]
+    inexact: Mapping[str, Index] = field(default_factory=dict)
 
 
 def compensate(coupling: Coupling, plan: Plan) -> Compensation:
@@ -50,14 +70,28 @@ def compensate(coupling: Coupling, plan: Plan) -> Compensation:
     The proof of a cut holds with shifts as without: they belong to the masked model too.
     """
     small = one_sample(coupling)
-    repair = _Repair(small, plan.kept(small), known_means(small))
+    repair = _Repair(small, plan.kept(small), known_means(small), constants(small))
     for step in steps(small):
         repair.pass_by(step)
-    shifts = repair.settled()
+    shifts = _together(refitted(coupling, plan.kept(coupling)), repair.settled())
     repaired = msgspec.structs.replace(plan, shifts=shifts)
+    moving = {g.name: repair.inexact[g.atom] for g in small.prunable if g.atom in repair.inexact}
     return Compensation(
-        repaired, tuple(sorted(shifts)), dict(sorted(repair.unrepaired.items())), tuple(repair.unknown)
+        repaired,
+        tuple(sorted(shifts)),
+        dict(sorted(repair.unrepaired.items())),
+        tuple(repair.unknown),
+        {name: np.flatnonzero(marks) for name, marks in moving.items() if np.any(marks)},
     )
+
+
+def _together(*found: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    """Amounts by param, added up where more than one is for the same."""
+    shifts: dict[str, tuple[float, ...]] = {}
+    for name, amounts in (pair for one in found for pair in one.items()):
+        before = shifts.get(name)
+        shifts[name] = amounts if before is None else tuple(map(sum, zip(before, amounts, strict=True)))
+    return shifts
 
 
 def known_means(coupling: Coupling) -> Means:
@@ -76,14 +110,6 @@ def _known_means(coupling: Coupling) -> Means:
     return found
 
 
-@dataclass(frozen=True)
-class _Lack:
-    """What a value is short of on average, broadcastable to it, and the consumers that owe it."""
-
-    amount: Array
-    owers: frozenset[str]
-
-
 @dataclass
 class _Repair:
     """One walk: every value's lack is absorbed by a param, passed on, or reported."""
@@ -91,10 +117,12 @@ class _Repair:
     coupling: Coupling
     kept: Mapping[Atom, Index]
     means: Means
+    constants: Mapping[str, Constant]
     unrepaired: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, None] = field(default_factory=dict)
-    _lacks: dict[str, _Lack] = field(default_factory=dict)
-    _given: dict[str, dict[str, _Lack]] = field(default_factory=dict)
+    inexact: dict[Atom, Array] = field(default_factory=dict)
+    _lacks: dict[str, Lack] = field(default_factory=dict)
+    _given: dict[str, dict[str, Lack]] = field(default_factory=dict)
 
     def pass_by(self, step: Step) -> None:
         """Settle what this node reads too little of."""
@@ -123,37 +151,50 @@ class _Repair:
 
     def _through_weights(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> None:
         """A weighted sum: what its data lack, through its weights, is what its result lacks."""
-        owers = frozenset({_label(step)})
-        for i in short:
-            held = self._lacks.get(str(step.node.inputs[i]))
-            owers |= held.owers if held else frozenset()
-        if len(step.data) > 1 or any(not linear(step, i) for i in short):
-            self._fail(_Lack(np.zeros(1), owers), "it is no sum with fixed weights")
+        step = without_cut_rows(self.coupling, step, self.kept)
+        lack = self._read(step, short)
+        if lack is None:
             return
-        ((position, atoms),) = short.items()
-        data = self._missing(step, position, atoms)
-        if data is None:
+        if len(step.data) > 1 or any(not is_linear(self.coupling.graph, step, i) for i in short):
+            self._fail(lack, "it is no sum with fixed weights")
             return
-        made = _made(step, position, data)
-        axes = _shared_axes(step, position)
-        lack = _Lack(made.mean(axis=axes, keepdims=True), owers)
-        if not self._absorbed(step, lack, result_slots(step), None):
-            self._owe(step.node.outputs[0], lack)
+        position = next(iter(short))
+        whole = made_of(step, position, lack.amount)
+        made = lack.of(whole.mean(axis=shared_axes(step, position), keepdims=True))
+        if not alike(whole, made.amount):
+            self._blur(made, "what it lacks differs from place to place, as at padded borders")
+        if np.any(made.amount) and not self._absorbed(step, made, result_slots(step), None):
+            self._owe(step, step.node.outputs[0], made)
 
-    def _missing(self, step: Step, position: int, atoms: frozenset[Atom]) -> Array | None:
-        """Data that the node should still get: the mean where it is cut, the lack elsewhere."""
+    def _read(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> Lack | None:
+        """What the operands lack; of several no more than who owes it."""
+        found = [self._missing(step, position, atoms) for position, atoms in short.items()]
+        lacks = [lack for lack in found if lack is not None]
+        return lacks[0] if len(lacks) == 1 else together(lacks) if lacks else None
+
+    def _missing(self, step: Step, position: int, atoms: frozenset[Atom]) -> Lack | None:
+        """Data that the node should still get at one operand; None where it is known that there is nothing."""
         name, dims = str(step.node.inputs[position]), step.rule.operands[position] or ()
-        lack, mean, shape = self._lacks.get(name), self.means.get(name), step.call.shape(position)
-        if atoms and mean is None:
-            groups = [group.name for group in self.coupling.prunable if group.atom in atoms]
+        index = kept_of(dims, self.coupling.norm, {leaf: self.kept[leaf] for leaf in atoms})
+        stays = masked(np.ones(step.call.shape(position)), index)
+        given = tuple(self.constants.get(str(read)) for read in step.node.inputs)
+        cut = missing(self.coupling, step, position, stays == 0, self.means.get(name), given)
+        self._note_unknown(step, cut, dims, atoms)
+        constant = not np.any(cut.moving)
+        self.inexact = joined(self.inexact, marked(cut.moving, dims, self.coupling, atoms))
+        due = marked(cut.felt, dims, self.coupling, atoms)
+        found = Lack(cut.amount, frozenset({_label(step)}), due, constant)
+        before = self._lacks.get(name)
+        if before is not None:
+            return found + before.of(before.amount * stays)
+        return found if np.any(cut.felt) else None
+
+    def _note_unknown(self, step: Step, cut: Missing, dims: Dims, atoms: frozenset[Atom]) -> None:
+        found = marked(cut.unknown, dims, self.coupling, atoms)
+        groups = [g.name for g in self.coupling.prunable if g.atom in found and np.any(found[g.atom])]
+        if groups:
             self.unknown.update(dict.fromkeys(groups))
             self.unrepaired[_label(step)] = f"no statistics say what the mean of {', '.join(groups)} is"
-            if lack is None:
-                return None
-        index = kept_of(dims, self.coupling.norm, {leaf: self.kept[leaf] for leaf in atoms})
-        stays = masked(np.ones(shape), index)
-        short = np.zeros(shape) if lack is None else lack.amount * stays
-        return short if mean is None else short + mean * (1 - stays)
 
     def _through(self, step: Step, position: int) -> None:
         """An operator without weights: a param of it takes the lack, or its result has it."""
@@ -164,20 +205,20 @@ class _Repair:
         if gain is not None:
             shape = step.call.results[0]
             full = np.broadcast_to(lack.amount, step.call.shape(position))
-            self._owe(step.node.outputs[0], _Lack(np.broadcast_to(full * gain, shape), lack.owers))
+            self._owe(step, step.node.outputs[0], lack.of(np.broadcast_to(full * gain, shape)))
         elif carries(step, position):
             short, whole = (
                 step.op.run(
-                    step.call, tuple(_alone(step, i, position, amount) for i in range(len(step.call.shapes)))
+                    step.call, tuple(alone(step, i, position, amount) for i in range(len(step.call.shapes)))
                 )
                 for amount in (lack.amount, np.zeros(1))
             )
             for output, with_lack, without in zip(step.node.outputs, short, whole, strict=False):
-                self._owe(output, _Lack(np.asarray(with_lack - without), lack.owers))
+                self._owe(step, output, lack.of(with_lack - without))
         else:
             self._fail(lack, f"'{_label(step)}' stands between it and the next bias")
 
-    def _absorbed(self, step: Step, lack: _Lack, slots: tuple[int, ...], position: int | None) -> bool:
+    def _absorbed(self, step: Step, lack: Lack, slots: tuple[int, ...], position: int | None) -> bool:
         """Note the lack for the first operand that can take it; ``position`` None: it is of the result."""
         dims = step.rule.results[0] if position is None else step.rule.operands[position]
         for slot in slots:
@@ -189,8 +230,10 @@ class _Repair:
             gain = response(step, slot) if position is None else exchange(step, position, slot)
             if amount is None or not gain:
                 continue
+            if not exactly(lack.amount, dims, amount, slot_dims):
+                self._blur(lack, f"'{param}' holds one number for what differs")
             factor = 1 / gain if position is None else gain
-            self._give(param, f"{step.node.name}:{slot}", _Lack(amount * factor, lack.owers))
+            self._give(param, f"{step.node.name}:{slot}", lack.of(amount * factor))
             return True
         return False
 
@@ -199,15 +242,27 @@ class _Repair:
         param = self.coupling.graph.params.get(name) if name is not None else None
         return name if param is not None and param.trained and param.is_float else None
 
-    def _give(self, param: str, reader: str, lack: _Lack) -> None:
+    def _give(self, param: str, reader: str, lack: Lack) -> None:
         given = self._given.setdefault(param, {})
-        given[reader] = _sum(given.get(reader), lack)
+        given[reader] = given[reader] + lack if reader in given else lack
 
-    def _owe(self, value: str, lack: _Lack) -> None:
-        self._lacks[value] = _sum(self._lacks.get(value), lack)
+    def _owe(self, step: Step, value: str, lack: Lack) -> None:
+        """Note what a value lacks where it is not cut itself."""
+        dims = step.rule.results[step.node.outputs.index(value)]
+        index = kept_of(dims, self.coupling.norm, self.kept)
+        lack = lack.of(staying(lack.amount, index, tuple(dim.size for dim in dims)))
+        if np.any(lack.amount):
+            self._lacks[value] = self._lacks[value] + lack if value in self._lacks else lack
 
-    def _fail(self, lack: _Lack, reason: str) -> None:
+    def _fail(self, lack: Lack, reason: str) -> None:
+        self.inexact = joined(self.inexact, lack.due)
         self.unrepaired.update(dict.fromkeys(sorted(lack.owers), f"nowhere to put it: {reason}"))
+
+    def _blur(self, lack: Lack, reason: str) -> None:
+        """What is taken up is right on average only; said of constants, for which it could have been exact."""
+        self.inexact = joined(self.inexact, lack.due)
+        if lack.constant:
+            self.unrepaired.update(dict.fromkeys(sorted(lack.owers), f"on average only: {reason}"))
 
     def settled(self) -> dict[str, tuple[float, ...]]:
         """Amounts by param, where all that read it agree."""
@@ -220,46 +275,8 @@ class _Repair:
                 for lack in given.values():
                     self._fail(lack, f"'{name}' is shared by nodes that need different amounts")
             elif np.any(amounts[0]):
-                shifts[name] = _exact(amounts[0], self.coupling.graph, name)
+                shifts[name] = stored(amounts[0], self.coupling.graph, name)
         return shifts
-
-
-def _alone(step: Step, position: int, carrier: int, amount: Array) -> Array | None:
-    """An operand where only the carrier holds something; what is no float (indices) as it is."""
-    if not step.call.has(position):
-        return None
-    shape, static = step.call.shape(position), step.static[position]
-    if position == carrier:
-        return np.broadcast_to(amount.astype(np.float64), shape)
-    return np.zeros(shape) if static is None or is_float(static.dtype.name) else static
-
-
-def _sum(before: _Lack | None, lack: _Lack) -> _Lack:
-    return lack if before is None else _Lack(before.amount + lack.amount, before.owers | lack.owers)
-
-
-def _made(step: Step, position: int, data: Array) -> Array:
-    """What the node's weights make of ``data``, without what it adds whatever the data."""
-    fixed = [None if i in result_slots(step) else array for i, array in enumerate(step.static)]
-    made = step.op.run(step.call, (*fixed[:position], data, *fixed[position + 1 :]))[0]
-    if sum(array is not None for array in fixed) > 1:
-        made = made - step.op.run(step.call, (*fixed[:position], 0 * data, *fixed[position + 1 :]))[0]
-    return np.asarray(made)
-
-
-def _shared_axes(step: Step, position: int) -> tuple[int, ...]:
-    """Axes of the result that the weights do not make: batch, positions."""
-    weights = (
-        dims for i, dims in enumerate(step.rule.operands) if i != position and i not in result_slots(step)
-    )
-    made = {leaf for dims in weights for dim in dims or () for leaf in atoms_of(dim)}
-    return tuple(i for i, dim in enumerate(step.rule.results[0]) if made.isdisjoint(atoms_of(dim)))
-
-
-def _exact(amount: Array, graph: Graph, name: str) -> tuple[float, ...]:
-    """Numbers that the param's type holds, so that a plan in JSON says exactly what is added."""
-    wide = graph.params[name].dtype == "float64"
-    return tuple(float(number) for number in amount.ravel().astype("float64" if wide else "float32"))
 
 
 def _label(step: Step) -> str:

@@ -29,6 +29,7 @@ from ..ir import (
     registry,
     rule_of,
 )
+from ._weight_sums import sum_reason, weight_sums
 
 # Operands that go with the channels that another operand makes.
 _ADDED = frozenset(("bias", "scale", "shift", "mean", "var"))
@@ -86,6 +87,7 @@ class Coupling:
         groups: prunable groups, then pinned ones, each in order of first appearance.
         static: values that depend on params alone.
         places: params whose entries are positions along a dim, with that dim.
+        weight_sums: by name of each node that sums over weights alone, the channels that it sums along.
     """
 
     graph: Graph
@@ -94,6 +96,7 @@ class Coupling:
     groups: tuple[Group, ...]
     static: frozenset[str]
     places: Mapping[str, Dim]
+    weight_sums: Mapping[str, frozenset[Atom]]
 
     def norm(self, dim: Dim) -> Dim:
         return self.space.norm(dim)
@@ -134,7 +137,8 @@ def _couple(graph: Graph) -> Coupling:
     places = _places(graph, space)
     final = {name: tuple(space.norm(dim) for dim in tensor) for name, tensor in dims.items()}
     static = static_values(graph)
-    return Coupling(graph, space, final, tuple(_groups(graph, space, static)), static, places)
+    sums = weight_sums(graph, space, final, static)
+    return Coupling(graph, space, final, tuple(_groups(graph, space, static, sums)), static, places, sums)
 
 
 def _meet(space: Space, dims: dict[str, Dims], name: str, seen: Dims) -> None:
@@ -196,11 +200,14 @@ def static_values(graph: Graph) -> frozenset[str]:
     return frozenset(static)
 
 
-def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Group]:
+def _groups(
+    graph: Graph, space: Space, static: frozenset[str], sums: Mapping[str, frozenset[Atom]]
+) -> Iterable[Group]:
     found: dict[Atom | Fixed, dict[Member, None]] = {}
     inexact: dict[Atom, dict[str, None]] = {}
     for node in graph.nodes:
-        _collect(graph, space, static, node, found, inexact)
+        _collect(graph, space, static, node, found)
+        _explain_inexact(space, node, rule_of(graph, node), sums, inexact)
     inner = {node.name for node in graph.nodes if not static.isdisjoint(node.outputs)}
     names: dict[str, int] = {}
     pinned = list[tuple[Fixed, dict[Member, None], str]]()
@@ -232,7 +239,6 @@ def _collect(
     static: frozenset[str],
     node: Node,
     found: dict[Atom | Fixed, dict[Member, None]],
-    inexact: dict[Atom, dict[str, None]],
 ) -> None:
     rule = rule_of(graph, node)
     for name, axis, own, role in _roles(graph, static, node, rule):
@@ -240,9 +246,23 @@ def _collect(
             if isinstance(leaf, Fixed) and not (leaf.pins and role == "produced"):
                 continue
             found.setdefault(leaf, {})[Member(node.name, name, axis, role)] = None
+
+
+def _explain_inexact(
+    space: Space,
+    node: Node,
+    rule: Rule,
+    sums: Mapping[str, frozenset[Atom]],
+    inexact: dict[Atom, dict[str, None]],
+) -> None:
+    """Note why a cut changes more than what the node reads of its channels."""
+    weighed = sums.get(node.name, frozenset())
+    for leaf in weighed:
+        inexact.setdefault(leaf, {})[sum_reason(node)] = None
+    where = str(node.origin) or node.name
     for leaf in (leaf for dim in rule.statistics for leaf in atoms_of(space.norm(dim))):
-        where = str(node.origin) or node.name
-        inexact.setdefault(leaf, {})[f"statistics are taken over these channels [{where}]"] = None
+        if leaf not in weighed:
+            inexact.setdefault(leaf, {})[f"statistics are taken over these channels [{where}]"] = None
 
 
 def _roles(

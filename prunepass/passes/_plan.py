@@ -14,6 +14,8 @@ import numpy as np
 
 from ..ir import Array, Atom, Graph, Index, Tie, UsageError, path_of
 from ._coupling import Coupling
+from ._refit import changed_sums, refitted
+from ._weight_sums import sum_reason
 
 FORMAT = 1
 
@@ -32,7 +34,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         fingerprint: of the model it was made for; it is refused on another one.
         cuts: by group name.
         shifts: amounts added to a param before it is cut, by param name, as flat lists of the
-            param's *original* size: means of cut channels moved into biases.
+            param's *original* size: means of cut channels moved into biases, and what keeps the
+            filters that stay as they are where a norm of the weights runs over what goes.
         pins: ``(tensor, axis, reason)`` beyond the model's own, that the groups depend on.
         ties: ``(param, axis, param, axis, reason)`` likewise.
         options: how it was made (budget, score, align, ...), for the reader.
@@ -138,7 +141,10 @@ def with_constraints(
 
 
 def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) -> Plan:
-    """A plan for removing the given channel indices of the given groups."""
+    """A plan for removing the given channel indices of the given groups.
+
+    Weights that are computed from a norm over cut channels stay as they are where a trained factor takes it up.
+    """
     graph = coupling.graph
     cuts = {
         name: Cut(coupling.group(name).size, tuple(int(i) for i in np.sort(index)))
@@ -146,7 +152,22 @@ def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) ->
         if len(index)
     }
     ties = tuple((*tie.left, *tie.right, tie.reason) for tie in graph.ties)
-    return Plan(fingerprint=fingerprint(graph), cuts=cuts, pins=graph.pins, ties=ties, options=options)
+    plan = Plan(fingerprint=fingerprint(graph), cuts=cuts, pins=graph.pins, ties=ties, options=options)
+    return msgspec.structs.replace(plan, shifts=refitted(coupling, plan.kept(coupling)))
+
+
+def left_inexact(coupling: Coupling, plan: Plan) -> dict[str, tuple[str, ...]]:
+    """By name of each group that ``plan`` cuts, why the cut changes more than what reads its channels.
+
+    Without those norms of weights whose change the plan takes up.
+    """
+    changed = changed_sums(coupling, plan.kept(coupling), plan.shifted(coupling.graph))
+    nodes = [node for node in coupling.graph.nodes if node.name in coupling.weight_sums]
+    settled = {sum_reason(node) for node in nodes if node.name not in changed}
+    return {
+        name: tuple(reason for reason in coupling.group(name).inexact if reason not in settled)
+        for name in plan.cuts
+    }
 
 
 def fingerprint(graph: Graph) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+import msgspec
 import numpy as np
 
 from ..ir import Array, Atom, Index, UsageError
 from ._budget import Budget
+from ._compensate import Compensation
 from ._cost import Cost, CostModel
 from ._coupling import Coupling, Group
+from ._dead import Remove, dead_first, dead_plan
 from ._knapsack import Chosen, Item, Limits, choose, give_back, kept_by
 from ._latency import LatencyModel
 from ._plan import Plan, plan_for
@@ -48,7 +51,7 @@ class Policy:
     """Choose what goes until the budget is met.
 
     Attributes:
-        budget: fractions kept, such as ``macs=0.5``.
+        budget: fractions kept, such as ``macs=0.5``; ``dead`` takes out what changes no output.
         align: channel counts come in multiples of this.
         grain: other multiples by kind of work and dtype (``window:16``, ``dense/int8:32``); see
             :mod:`._kinds`.
@@ -74,9 +77,19 @@ class Policy:
         if self.align < 1 or self.minimum < 0 or not 0 <= self.floor <= 1:
             text = f"align {self.align} must be at least 1, minimum {self.minimum} 0 or more"
             raise UsageError(f"{text}, floor {self.floor} a fraction")
+        if self.dead and (self.ratios or self.mode != "global"):
+            what = "ratios" if self.ratios else f"mode {self.mode}"
+            raise UsageError(
+                f"the budget 'dead' takes what is dead and nothing else: {what} has no meaning there"
+            )
         for pattern, fraction in self.ratios.items():
             if not 0 < fraction <= 1:
                 raise UsageError(f"the ratio {pattern}={fraction:g} is not a fraction kept, in (0, 1]")
+
+    @property
+    def dead(self) -> bool:
+        """Whether what changes no output goes, whatever the scores."""
+        return Budget.parse(self.budget).dead
 
     @property
     def widths(self) -> Grain:
@@ -93,7 +106,9 @@ class Policy:
             BudgetError: it cannot be met; the text says how near it can get and why.
             UsageError: a score is not finite, or a ratio is for a group that is not there.
         """
-        tracks = _tracks(self, coupling, scores)
+        if self.dead:
+            return self.dead_ones(coupling).plan
+        tracks = _tracks(self, coupling, dead_first(coupling, scores))
         model = CostModel(coupling)
         original = model.cost()
         budget = Budget.parse(self.budget)
@@ -110,6 +125,22 @@ class Policy:
             _give_back(order, model, budget, original)
         remove = {track.group.name: track.removed() for track in tracks}
         return plan_for(coupling, remove, **_options(self))
+
+    def dead_ones(self, coupling: Coupling) -> Compensation:
+        """The plan of the budget ``dead``: dead channels go in whole steps of the grain, as many as fit."""
+
+        def chosen(coupling: Coupling, dead: Remove) -> Remove:
+            marks = {group.name: np.ones(group.size) for group in coupling.prunable}
+            for name, index in dead.items():
+                marks[name][index] = 0
+            tracks = _tracks(self, coupling, marks)
+            for track in tracks:
+                least = track.group.size - len(dead.get(track.group.name, ()))
+                track.at = max(at for at, width in enumerate(track.widths) if width >= least)
+            return {track.group.name: track.removed() for track in tracks}
+
+        found = dead_plan(coupling, chosen)
+        return replace(found, plan=msgspec.structs.replace(found.plan, options=_options(self)))
 
 
 @dataclass

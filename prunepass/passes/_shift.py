@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..ir import Array, Dims, atoms_of, is_float
+from ..ir import Array, Dims, Graph, atoms_of, is_float
 from ..ir._broadcast import SUM
 from ..ir._cutting import cut_run
 from ..ir._flow import evaluated
@@ -71,6 +71,12 @@ def exchange(step: Step, position: int, slot: int) -> float | None:
     return _constant(ratios)
 
 
+def is_linear(graph: Graph, step: Step, position: int) -> bool:
+    """:func:`linear`, tried once for a node of ``graph``."""
+    found: bool = graph.memo(("linear", step.node.name, position), lambda _: linear(step, position))
+    return found
+
+
 def linear(step: Step, position: int) -> bool:
     """Whether the result is linear in an operand, up to a constant: data of both signs tell."""
     for seed in _SEEDS:
@@ -78,7 +84,9 @@ def linear(step: Step, position: int) -> bool:
         zero, once, thrice = (_at_one(step, _changed(base, position, times=by)) for by in (0.0, 1.0, -3.0))
         want = -3.0 * (once - zero)
         largest = float(np.max(np.abs(want), initial=0))
-        if not np.allclose(thrice - zero, want, rtol=_EXACT, atol=_EXACT * largest):
+        if not np.isfinite(largest) or not np.allclose(
+            thrice - zero, want, rtol=_EXACT, atol=_EXACT * largest
+        ):
             return False
     return True
 

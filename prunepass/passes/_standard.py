@@ -11,7 +11,7 @@ import msgspec
 from ..ir import Graph
 from . import scores
 from ._auto import AUTO, CANDIDATES, Scores, candidates, choose
-from ._compensate import compensate
+from ._compensate import Compensation, compensate
 from ._cost import KINDS as COUNTED
 from ._cost import CostModel
 from ._coupling import Coupling, couple
@@ -73,6 +73,10 @@ class Select(Policy):
 
     def __call__(self, state: State) -> State:
         coupling = couple(state.graph)
+        if self.dead:
+            refuse_not_finite(state.graph)
+            whole = self.dead_ones(coupling)
+            return state.having(plan=whole.plan, compensation=whole)
         found = state.need("candidates", self.name)
         clocked: Clocked | None = state.facts.get("clocked")
         if clocked is not None:
@@ -114,11 +118,18 @@ class Compensate:
 
     def __call__(self, state: State) -> State:
         plan = state.need("plan", self.name)
+        if self._done(state):
+            return state
         result = compensate(couple(state.original), plan)
         state = state.having(plan=result.plan, compensation=result)
         return (
             state if state.graph is state.original else replace(state, graph=cut(state.original, result.plan))
         )
+
+    def _done(self, state: State) -> bool:
+        """Whether the plan came with its repair."""
+        before: Compensation | None = state.facts.get("compensation")
+        return before is not None and before.plan is state.plan
 
 
 @dataclass(frozen=True)
