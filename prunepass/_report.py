@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, graph_cost
+from .passes import Cost, Coupling, Group, OutputChange, Plan, Proof, State, Timings, couple, graph_cost
 
 if TYPE_CHECKING:
     from ._clock import LatencyReport
@@ -39,6 +39,7 @@ class Report:
     Attributes:
         before, after: costs of the captured shapes.
         score: the score that was used, with the output change of each candidate where it was measured.
+        change: of the score that was taken, output by output; None where nothing was tried.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
         seconds: per pass; not part of the JSON, which is the same from run to run.
@@ -59,6 +60,7 @@ class Report:
     seconds: tuple[tuple[str, float], ...] = ()
     timing: Comparison | None = None
     latency: LatencyReport | None = None
+    change: OutputChange | None = None
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -144,4 +146,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         proof=facts.get("proof"),
         host=host,
         seconds=tuple(timings.seconds),
+        change=choice.change if choice else None,
     )

@@ -126,6 +126,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     face.show(
         f"score: {report.score}" + (f" (output change of each candidate: {changes})" if changes else "")
     )
+    if report.change is not None:
+        face.show(f"output change: {report.change}")
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
     _show_time(face, result)

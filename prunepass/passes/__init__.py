@@ -1,7 +1,10 @@
 """Analyses, scores, policies, rewrites and the pipeline that runs them."""
 
 from ._auto import output_change as output_change
+from ._auto import output_changes as output_changes
 from ._budget import Budget as Budget
+from ._change import ChangedOutput as ChangedOutput
+from ._change import OutputChange as OutputChange
 from ._cost import Cost as Cost
 from ._cost import CostModel as CostModel
 from ._cost import cost_of as cost_of

@@ -266,6 +266,18 @@ def _roles(
             before.update(leaves(dim))
 
 
+def produced(coupling: Coupling) -> frozenset[Atom | Fixed]:
+    """The index spaces that weights make channels of."""
+    graph = coupling.graph
+    return frozenset(
+        leaf
+        for node in graph.nodes
+        for _, _, own, role in _roles(graph, coupling.static, node, rule_of(graph, node))
+        if role == "produced"
+        for leaf in leaves(coupling.norm(own))
+    )
+
+
 def _own(groups: Iterable[Dims]) -> set[Atom | Fixed]:
     """The index spaces that a rule mentions in some dims."""
     return {leaf for dims in groups for dim in dims for leaf in leaves(dim)}

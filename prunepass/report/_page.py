@@ -131,8 +131,10 @@ def page_of_analysis(found: Analysis, *, title: str | None = None) -> Page:
 
 def _notes(report: Report) -> tuple[str, ...]:
     changes = ", ".join(f"{name} {change:.3g}" for name, change in sorted(report.changes.items()))
-    tried = f"; relative output change on synthetic inputs of each candidate: {changes}" if changes else ""
+    tried = f"; output change on synthetic inputs of each candidate: {changes}" if changes else ""
     notes = [f"Channels were chosen by the score “{report.score}”{tried}."] if report.score else []
+    if report.change is not None:
+        notes.append(f"Share lost of the channels of the outputs on synthetic inputs: {report.change}.")
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
     left = [f"Not repaired: {name}: {why}." for name, why in sorted(report.unrepaired.items())]
