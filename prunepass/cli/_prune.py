@@ -133,6 +133,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")
+        if report.host.drawn:
+            face.show(f"host: random, so only shapes were compared: {', '.join(report.host.drawn)}")
 
 
 def _show_time(face: Face, result: Result) -> None:

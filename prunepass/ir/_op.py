@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._dims import Dim, Dims
+from ._dims import Dim, Dims, Index
 from ._errors import UnsupportedError
 from ._graph import Array, Attrs, Foreign, Shape
 from ._origin import Origin
@@ -32,6 +32,8 @@ class Call:
         dtypes: operand dtype names, likewise.
         known: data of operand ``i`` where it is constant, else None (indices, pads, repeats).
         results: shapes of the results as the host states them, () where it does not.
+        name: of the node; what it draws at random depends on it.
+        entries: by axis of the first result which entries of the uncut one these are; None, or none, for all.
     """
 
     attrs: Attrs
@@ -41,6 +43,8 @@ class Call:
     results: tuple[Shape, ...] = ()
     origin: Origin = Origin()
     foreign: Foreign | None = None
+    name: str = ""
+    entries: tuple[Index | None, ...] = ()
 
     def shape(self, position: int) -> Shape:
         """Shape of an operand that must be there."""
@@ -145,6 +149,7 @@ class Op:
         shift_out: operand whose entries add to the result along its channel axis (a bias).
         shift_in: ``(operand, sign)``: adding ``d`` to the data operand per channel is the same as adding
             ``sign * d`` to that operand (a running mean: -1).
+        random: whether a node of these attributes draws at random: it is no constant, whatever it reads.
         stands_for: operand of codes whose numbers the result is: engines compute with the codes themselves.
     """
 
@@ -158,6 +163,7 @@ class Op:
     shift_out: int | None = None
     shift_in: tuple[int, int] | None = None
     stands_for: int | None = None
+    random: Callable[[Attrs], bool] = lambda attrs: False
 
     def operand(self, position: int) -> str:
         """Name of the operand at ``position``; the last name stands for all that follow."""

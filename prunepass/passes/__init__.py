@@ -24,6 +24,7 @@ from ._layer_table import Layer as Layer
 from ._layer_table import LayerTable as LayerTable
 from ._layer_table import Samples as Samples
 from ._layer_table import layers_of as layers_of
+from ._noise import random_values as random_values
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
 from ._plan import Cut as Cut
@@ -38,6 +39,7 @@ from ._proof import prove as prove
 from ._proof import random_inputs as random_inputs
 from ._proof import refuse_nan as refuse_nan
 from ._proof import relative_error as relative_error
+from ._rounding import rounding_moves as rounding_moves
 from ._select import Clocked as Clocked
 from ._select import Policy as Policy
 from ._state import Observer as Observer

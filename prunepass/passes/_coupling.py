@@ -177,9 +177,11 @@ def _places(graph: Graph, space: Space) -> dict[str, Dim]:
 
 
 def static_values(graph: Graph) -> frozenset[str]:
-    """Values that are computed from params alone, whatever the input."""
+    """Values that are computed from params alone, whatever the input; what is drawn at random is none."""
     static: set[str] = set()
     for node in graph.nodes:
+        if registry()[node.op].random(node.attrs):
+            continue
         if all(name is None or name in graph.params or name in static for name in node.inputs):
             static.update(node.outputs)
     return frozenset(static)

@@ -137,6 +137,11 @@ def _notes(report: Report) -> tuple[str, ...]:
         notes.append(f"Share lost of the channels of the outputs on synthetic inputs: {report.change}.")
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
+    if report.host is not None and report.host.drawn:
+        drawn = ", ".join(report.host.drawn)
+        notes.append(
+            f"Outputs that depend on random numbers were proven, in the host their shapes alone: {drawn}."
+        )
     left = [f"Not repaired: {name}: {why}." for name, why in sorted(report.unrepaired.items())]
     notes += left[:_SHOWN]
     if len(left) > _SHOWN:

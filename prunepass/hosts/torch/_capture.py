@@ -38,7 +38,15 @@ from ._bind import (
     spelled,
     target_name,
 )
-from ._foreign import Constants, foreign_call, is_lifted, other_arguments, tensor_args, tensor_attribute
+from ._foreign import (
+    Constants,
+    foreign_call,
+    is_lifted,
+    is_random,
+    other_arguments,
+    tensor_args,
+    tensor_attribute,
+)
 from ._inputs import dtype_name, to_numpy
 from ._source import innermost_frame
 from ._ties import attention_ties
@@ -247,7 +255,9 @@ class _Builder:
 def _pinned(node: fx.Node, names: tuple[str | None, ...], results: tuple[str, ...], why: str) -> Node:
     target = node.target
     kind = target_name(target) if isinstance(target, torch._ops.OpOverload) else str(target)
-    attrs = {"kind": f"{kind}: {why}" if why else kind, "arguments": other_arguments(node)}
+    attrs: dict[str, Any] = {"kind": f"{kind}: {why}" if why else kind, "arguments": other_arguments(node)}
+    if is_random(target):
+        attrs["random"] = True
     return Node(node.name, "foreign", names, results, attrs, origin_of(node), foreign_call(node))
 
 
