@@ -14,8 +14,8 @@ import numpy as np
 from ..ir import Array, Graph, Node, Op, call_of, plain_step, walk
 from ._magnitude import signed
 
-# A few times what a host rounds by, for it may add in another order.
-_MORE, _RUNS = 4.0, 4
+# Twice what a host rounds by, for it may add in another order.
+_MORE, _RUNS = 2.0, 4
 
 Operands = tuple[Array | None, ...]
 

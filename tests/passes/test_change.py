@@ -24,7 +24,7 @@ def joined(net: Builder, x: str) -> tuple[str, ...]:
 
 def scaled(net: Builder, x: str) -> tuple[str, ...]:
     """One head whose channels are scaled apart."""
-    scale = np.repeat(np.float32([LARGE, 1.0]), [4, 1])[:, None, None]
+    scale = np.repeat(np.array([LARGE, 1.0], np.float32), [4, 1])[:, None, None]
     return (net.add("multiply", net.conv(x, 5, path="small"), net.constant(scale)),)
 
 
