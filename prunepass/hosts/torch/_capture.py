@@ -128,7 +128,7 @@ class _Builder:
         if node.target is operator.getitem and isinstance(first, fx.Node) and first in self._names:
             made = self._names[first]
             self._names[node] = made[int(plain(node.args[1]))] if isinstance(made, tuple) else made
-        elif is_tensor(node) and _is_same(node) and isinstance(first, fx.Node):
+        elif is_tensor(node) and is_same(node) and isinstance(first, fx.Node):
             self._names[node] = self._read(first)
         elif isinstance(node.meta.get("val"), (torch.Tensor, list, tuple)) or _mutates(node):
             self._emit(node)
@@ -287,7 +287,8 @@ def tensors_of(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
     return list(found.items())
 
 
-def _is_same(node: fx.Node) -> bool:
+def is_same(node: fx.Node) -> bool:
+    """Whether the node is its operand by another name."""
     return (
         isinstance(node.target, torch._ops.OpOverload) and target_name(node.target).partition(".")[0] in _SAME
     )

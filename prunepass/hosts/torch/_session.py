@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import fx, nn
 from torch.export import ExportedProgram
 
 from ...ir import Array, Graph, UnsupportedError, VerificationError
+from ._batch import with_free_batch
 from ._capture import capture_outputs
 from ._export import export
 from ._inputs import feeds, refilled, run
@@ -37,8 +39,14 @@ class TorchSession:
     def replay(self, before: Graph, after: Graph, *, inplace: bool = False) -> nn.Module:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
         if self.form == "graph":
-            return replay_graph(self._module, before, after)
+            return replay_graph(self._free, before, after)
         return replay_module(self._model, before, after, self._inputs, inplace=inplace)
+
+    @cached_property
+    def _free(self) -> fx.GraphModule:
+        """The captured module at every batch size; what the user captured stays what was captured."""
+        given = isinstance(self._model, (ExportedProgram, fx.GraphModule))
+        return self._module if given else with_free_batch(self._module, self._model, self._inputs)
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""
