@@ -72,6 +72,8 @@ class Rule:
             so it is allowed but marked inexact.
         spread: dims over which, taken together, entries are compared with their own mean: of a single entry
             nothing is left, so a policy leaves at least two.
+        mixed: ``(dim, reason)``: statistics over what are positions as often as channels (a softmax): only channels
+            that a weighted sum of data makes may be cut, all else stays for this reason.
         pins: ``(dim, reason)``: may not be cut.
         sizes: attributes that are sizes of dims: a dim, or a tuple of dims and plain numbers.
         work: multiply-accumulates as a sum of products of dim sizes.
@@ -86,6 +88,7 @@ class Rule:
     contracted: tuple[Dim, ...] = ()
     statistics: tuple[Dim, ...] = ()
     spread: tuple[Dim, ...] = ()
+    mixed: tuple[tuple[Dim, str], ...] = ()
     pins: tuple[tuple[Dim, str], ...] = ()
     sizes: Mapping[str, SizeSpec] = field(default_factory=dict)
     work: tuple[tuple[Dim, ...], ...] = ()

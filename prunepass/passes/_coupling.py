@@ -193,21 +193,44 @@ def _groups(graph: Graph, space: Space, static: frozenset[str]) -> Iterable[Grou
     for node in graph.nodes:
         _collect(graph, space, static, node, found, inexact)
     inner = {node.name for node in graph.nodes if not static.isdisjoint(node.outputs)}
+    mixed = _mixed(graph, space)
     names: dict[str, int] = {}
-    pinned = list[tuple[Fixed, dict[Member, None], str]]()
+    pinned = list[tuple[Atom | Fixed, dict[Member, None], str]]()
     for leaf, members in found.items():
         makers = _makers(members, inner)
         if not makers or not _has_weight(graph, static, members):
             continue
         name = _maker_name(graph, makers[0])
-        if isinstance(leaf, Fixed):
+        if isinstance(leaf, Fixed) or (leaf in mixed and not _summed_up(graph, members, inner)):
             pinned.append((leaf, members, name))
         elif any(m.role in ("contracted", "read", "statistic") for m in members):
             unique = _unique(name, names)
             yield Group(unique, leaf.size, tuple(members), (), tuple(inexact.get(leaf, ())), leaf)
     # Named last: what is pinned may depend on the batch size, the names of prunable groups may not.
-    for fixed_leaf, members, name in pinned:
-        yield Group(_unique(name, names), fixed_leaf.size, tuple(members), fixed_leaf.pins)
+    for kept, members, name in pinned:
+        pins = kept.pins if isinstance(kept, Fixed) else (mixed[kept],)
+        yield Group(_unique(name, names), kept.size, tuple(members), pins)
+
+
+def _mixed(graph: Graph, space: Space) -> dict[Atom, Pin]:
+    """Index spaces that may be positions, with the reason why those stay."""
+    return {
+        leaf: Pin(reason, node.origin)
+        for node in reversed(graph.nodes)
+        for dim, reason in rule_of(graph, node).mixed
+        for leaf in atoms_of(space.norm(dim))
+    }
+
+
+def _summed_up(graph: Graph, members: Iterable[Member], inner: set[str]) -> bool:
+    """Whether some node makes the channels as weighted sums of data; what is joined or looked up is no channel."""
+    nodes = _nodes(graph)
+    return any(
+        member.role == "produced"
+        and member.node not in inner
+        and rule_of(graph, nodes[member.node]).contracted
+        for member in members
+    )
 
 
 def _makers(members: Iterable[Member], inner: set[str]) -> list[Member]:

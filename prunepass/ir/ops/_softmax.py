@@ -1,7 +1,7 @@
 """Softmax and its kin.
 
 Rule: everything passes; the axes that share one sum hold statistics: each entry depends on all, so cutting them
-is inexact, as of a mean. (Positions are the inputs', and pinned there.) Of a single entry nothing is left but 1.
+is inexact, as of a mean; positions stay. Of a single entry nothing is left but 1.
 Before opset 13 ONNX flattens everything from ``axis`` on into one sum.
 """
 
@@ -20,11 +20,14 @@ from .._op import Aten, Call, Onnx, Op, Rule
 from .._plain import axis_of, host_facts
 from .._spelling import shape_of
 
+_REASON = "softmax mixes positions"
+
 
 def _rule(call: Call) -> Rule:
     dims = atoms(call.shape(0))
     shared = tuple(dims[axis] for axis in call.attrs["axes"])
-    return Rule((dims,), (dims,), statistics=shared, spread=shared)
+    mixed = tuple((dim, _REASON) for dim in shared)
+    return Rule((dims,), (dims,), statistics=shared, spread=shared, mixed=mixed)
 
 
 def _softmax(call: Call, x: Array) -> Array:

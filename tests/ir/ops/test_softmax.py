@@ -89,3 +89,21 @@ def test_two_entries_of_a_softmax_stay() -> None:
     assert len(plan.cuts["a"].remove) == 6
     with pytest.raises(BudgetError):
         Policy(budget="channels=0.125").plan(coupling, {"a": np.arange(8.0)})
+
+
+@pytest.mark.parametrize("way", ["joined", "looked up"])
+def test_learned_positions_stay(way: str) -> None:
+    """Tokens that are joined to those of the input, or looked up in a table, are no channels."""
+    net = Builder(seed=2)
+    x = net.linear(net.input(2, 3, 5), 8, path="a")
+    learned = net.weight(2, 4, 8, name="learned")
+    if way == "joined":
+        x = net.add("concat", x, learned, axis=1)
+    else:
+        x = net.add("add", net.add("sum", x, axes=(1,), keepdims=True), learned)
+    scores = net.add("matmul", x, net.add("permute", x, order=(0, 2, 1)))
+    mixed = net.add("matmul", net.add("softmax", scores, axes=(2,)), x)
+    pooled = net.add("mean", mixed, axes=(1,), keepdims=False)
+    coupling = couple(net.graph(net.linear(pooled, 4, path="b")))
+    assert [group.name for group in coupling.prunable] == ["a"]
+    assert any("mixes positions" in str(group.pins[:1]) for group in coupling.groups)
