@@ -13,6 +13,7 @@ from .passes import (
     Cost,
     Coupling,
     Group,
+    OutputChange,
     Plan,
     Proof,
     State,
@@ -55,6 +56,7 @@ class Report:
     Attributes:
         before, after: costs of the captured shapes.
         score: the score that was used, with the output change of each candidate where it was measured.
+        change: of the score that was taken, output by output; None where nothing was tried.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
         unread: tensors of the model that its example inputs do not reach, nor training mode; they are left as
@@ -80,6 +82,7 @@ class Report:
     dead: int | None = None
     timing: Comparison | None = None
     latency: LatencyReport | None = None
+    change: OutputChange | None = None
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -196,4 +199,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         unread=unread_names(state.original),
         seconds=tuple(timings.seconds),
         dead=_dead(plan),
+        change=choice.change if choice else None,
     )

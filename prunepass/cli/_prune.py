@@ -131,6 +131,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     if report.score:
         candidates = f" (output change of each candidate: {changes})" if changes else ""
         face.show(f"score: {report.score}{candidates}")
+    if report.change is not None:
+        face.show(f"output change: {report.change}")
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
     if report.unread:
@@ -138,6 +140,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")
+        if report.host.drawn:
+            face.show(f"host: random, so only shapes were compared: {', '.join(report.host.drawn)}")
 
 
 def _of_dead(count: int) -> str:

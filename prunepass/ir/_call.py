@@ -22,4 +22,6 @@ def call_of(graph: Graph, node: Node) -> Call:
         results=tuple(graph.values[name].shape for name in node.outputs),
         origin=node.origin,
         foreign=node.foreign,
+        name=node.name,
+        entries=node.entries,
     )

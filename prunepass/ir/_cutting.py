@@ -48,6 +48,17 @@ def kept_of(dims: Dims, norm: Norm, kept: Kept) -> tuple[Index | None, ...]:
     )
 
 
+def cut_entries(
+    entries: tuple[Index | None, ...], dims: Dims, norm: Norm, kept: Kept
+) -> tuple[Index | None, ...]:
+    """Which entries of the uncut result are left, when ``entries`` were before."""
+    known = entries or (None,) * len(dims)
+    return tuple(
+        before if now is None else now if before is None else before[now]
+        for before, now in zip(known, kept_of(dims, norm, kept), strict=True)
+    )
+
+
 def gather(array: Array, index: tuple[Index | None, ...]) -> Array:
     """The kept entries of ``array``, axis by axis."""
     for axis, keep in enumerate(index):
@@ -124,6 +135,7 @@ def cut_run(
         shapes=tuple(None if array is None else array.shape for array in read),
         known=lambda position: read[position],
         results=results,
+        entries=cut_entries(call.entries, rule.results[0], norm, kept) if rule.results else (),
     )
     return op.run(small, read)
 

@@ -64,6 +64,7 @@ class Node:
         attrs: attributes in the neutral form that the operator declares.
         origin: where it stands in the user's model.
         foreign: evaluates the node in its host, for operators that no declaration covers.
+        entries: of a node that draws at random which entries of the uncut result, by axis, a cut has left.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Node:
     attrs: Attrs = field(default_factory=dict)
     origin: Origin = Origin()
     foreign: Foreign | None = field(default=None, compare=False, repr=False)
+    entries: tuple[npt.NDArray[np.int64] | None, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

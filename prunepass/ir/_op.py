@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._dims import Dim, Dims
+from ._dims import Dim, Dims, Index
 from ._errors import UnsupportedError
 from ._graph import Array, Attrs, Foreign, Shape
 from ._origin import Origin
@@ -32,6 +32,8 @@ class Call:
         dtypes: operand dtype names, likewise.
         known: data of operand ``i`` where it is constant, else None (indices, pads, repeats).
         results: shapes of the results as the host states them, () where it does not.
+        name: of the node; what it draws at random depends on it.
+        entries: by axis of the first result which entries of the uncut one these are; None, or none, for all.
     """
 
     attrs: Attrs
@@ -41,6 +43,8 @@ class Call:
     results: tuple[Shape, ...] = ()
     origin: Origin = Origin()
     foreign: Foreign | None = None
+    name: str = ""
+    entries: tuple[Index | None, ...] = ()
 
     def shape(self, position: int) -> Shape:
         """Shape of an operand that must be there."""
@@ -68,6 +72,8 @@ class Rule:
             so it is allowed but marked inexact.
         spread: dims over which, taken together, entries are compared with their own mean: of a single entry
             nothing is left, so a policy leaves at least two.
+        mixed: ``(dim, reason)``: statistics over what are positions as often as channels (a softmax): only channels
+            that a weighted sum of data makes may be cut, all else stays for this reason.
         pins: ``(dim, reason)``: may not be cut.
         sizes: attributes that are sizes of dims: a dim, or a tuple of dims and plain numbers.
         work: multiply-accumulates as a sum of products of dim sizes.
@@ -82,6 +88,7 @@ class Rule:
     contracted: tuple[Dim, ...] = ()
     statistics: tuple[Dim, ...] = ()
     spread: tuple[Dim, ...] = ()
+    mixed: tuple[tuple[Dim, str], ...] = ()
     pins: tuple[tuple[Dim, str], ...] = ()
     sizes: Mapping[str, SizeSpec] = field(default_factory=dict)
     work: tuple[tuple[Dim, ...], ...] = ()
@@ -145,6 +152,7 @@ class Op:
         shift_out: operand whose entries add to the result along its channel axis (a bias).
         shift_in: ``(operand, sign)``: adding ``d`` to the data operand per channel is the same as adding
             ``sign * d`` to that operand (a running mean: -1).
+        random: whether a node of these attributes draws at random: it is no constant, whatever it reads.
         stands_for: operand of codes whose numbers the result is: engines compute with the codes themselves.
     """
 
@@ -158,6 +166,7 @@ class Op:
     shift_out: int | None = None
     shift_in: tuple[int, int] | None = None
     stands_for: int | None = None
+    random: Callable[[Attrs], bool] = lambda attrs: False
 
     def operand(self, position: int) -> str:
         """Name of the operand at ``position``; the last name stands for all that follow."""

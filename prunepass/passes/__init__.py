@@ -1,7 +1,10 @@
 """Analyses, scores, policies, rewrites and the pipeline that runs them."""
 
 from ._auto import output_change as output_change
+from ._auto import output_changes as output_changes
 from ._budget import Budget as Budget
+from ._change import ChangedOutput as ChangedOutput
+from ._change import OutputChange as OutputChange
 from ._cost import Cost as Cost
 from ._cost import CostModel as CostModel
 from ._cost import cost_of as cost_of
@@ -21,6 +24,7 @@ from ._layer_table import Layer as Layer
 from ._layer_table import LayerTable as LayerTable
 from ._layer_table import Samples as Samples
 from ._layer_table import layers_of as layers_of
+from ._noise import random_values as random_values
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
 from ._plan import Cut as Cut
@@ -36,6 +40,7 @@ from ._proof import prove as prove
 from ._proof import random_inputs as random_inputs
 from ._proof import refuse_nan as refuse_nan
 from ._proof import relative_error as relative_error
+from ._rounding import rounding_moves as rounding_moves
 from ._select import Clocked as Clocked
 from ._select import Policy as Policy
 from ._state import Observer as Observer

@@ -1,6 +1,6 @@
 """``auto``: try every data-free score at the budget and keep the plan whose network changed least.
 
-What is measured is the relative change of the outputs on inputs that no data set was needed for: layers of
+What is measured is the change of the outputs, channel by channel, on inputs that no data set was needed for: layers of
 overlapping discs (dead leaves, the classical model of natural images) where an input looks like an image,
 normal noise elsewhere. Both networks run in the reference interpreter in float32.
 
@@ -12,13 +12,14 @@ less.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, BudgetError, Graph, evaluate
+from ..ir import Array, BudgetError, Graph
 from . import scores
+from ._change import Judge, OutputChange
 from ._compensate import compensate
 from ._coupling import Coupling
 from ._cut import cut
@@ -35,11 +36,12 @@ Scores = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which score won: its name, its plan, and the relative output change of each candidate."""
+    """Which score won: its name, its plan, the output change of each candidate, and that of the winner in detail."""
 
     metric: str
     plan: Plan
     changes: Mapping[str, float]
+    change: OutputChange
 
 
 def candidates(coupling: Coupling) -> dict[str, Scores]:
@@ -56,10 +58,9 @@ def choose(
         BudgetError: the budget cannot be met with any of them.
     """
     graph = coupling.graph
-    feeds = [synthetic_inputs(graph, seed) for seed in range(_INPUTS)]
-    wanted = _outputs(graph, feeds)
+    judge = _judge(graph)
     plans: dict[str, Plan] = {}
-    changes: dict[str, float] = {}
+    tried: dict[str, OutputChange] = {}
     failure: BudgetError | None = None
     for metric, values in found.items():
         try:
@@ -68,45 +69,35 @@ def choose(
             failure = error
             continue
         repaired = compensate(coupling, plans[metric]).plan
-        changes[metric] = _change(wanted, _outputs(cut(graph, repaired), feeds))
+        tried[metric] = judge(cut(graph, repaired))
     if failure is not None and not plans:
         raise failure
+    changes = {metric: float(change) for metric, change in tried.items()}
     metric = _winner(changes)
-    return Choice(metric, plans[metric], changes)
+    return Choice(metric, plans[metric], changes, tried[metric])
 
 
 def output_change(original: Graph, pruned: Graph) -> float:
-    """How much the outputs differ on the synthetic inputs of :func:`choose`: 0 is nothing.
+    """How much the outputs differ on the synthetic inputs of :func:`choose`: 0 is nothing, 1 is all of them.
 
-    Squared difference over squared deviation of the original's outputs, averaged over outputs, in float32.
+    The share lost of the output that lost most, its channels counting alike; :func:`output_changes` tells more.
     """
-    feeds = [synthetic_inputs(original, seed) for seed in range(_INPUTS)]
-    return _change(_outputs(original, feeds), _outputs(pruned, feeds))
+    return float(output_changes(original, pruned))
+
+
+def output_changes(original: Graph, pruned: Graph) -> OutputChange:
+    """The same, output by output: the share lost of the channels in the mean, the median and at worst."""
+    return _judge(original)(pruned)
+
+
+def _judge(graph: Graph) -> Judge:
+    return Judge(graph, [synthetic_inputs(graph, seed) for seed in range(_INPUTS)])
 
 
 def _winner(changes: Mapping[str, float]) -> str:
     """The first candidate, unless another one changes the outputs clearly less."""
     first, least = next(iter(changes)), min(changes, key=changes.__getitem__)
     return least if changes[least] < _CLEARLY * changes[first] else first
-
-
-def _outputs(graph: Graph, feeds: Sequence[Mapping[str, Array]]) -> list[Array]:
-    """Every output for all inputs, stacked."""
-    runs = [evaluate(graph, feed, dtype="float32") for feed in feeds]
-    names = [name for name in graph.outputs if name in runs[0]]
-    return [np.stack([values[name] for values in runs]).astype(np.float64) for name in names]
-
-
-def _change(wanted: list[Array], got: list[Array]) -> float:
-    """Squared difference over squared deviation, averaged over outputs; infinite where not finite."""
-    shares = []
-    for want, have in zip(wanted, got, strict=True):
-        if not want.size:
-            continue
-        spread = float(np.sum((want - want.mean()) ** 2)) or 1.0
-        shares.append(float(np.sum((have - want) ** 2)) / spread)
-    change = float(np.mean(shares)) if shares else 0.0
-    return change if np.isfinite(change) else float("inf")
 
 
 def synthetic_inputs(graph: Graph, seed: int = 0) -> dict[str, Array]:

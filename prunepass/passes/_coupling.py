@@ -192,9 +192,11 @@ def _places(graph: Graph, space: Space) -> dict[str, Dim]:
 
 
 def static_values(graph: Graph) -> frozenset[str]:
-    """Values that are computed from params alone, whatever the input."""
+    """Values that are computed from params alone, whatever the input; what is drawn at random is none."""
     static: set[str] = set()
     for node in graph.nodes:
+        if registry()[node.op].random(node.attrs):
+            continue
         if all(name is None or name in graph.params or name in static for name in node.inputs):
             static.update(node.outputs)
     return frozenset(static)
@@ -209,21 +211,44 @@ def _groups(
         _collect(graph, space, static, node, found)
         _explain_inexact(space, node, rule_of(graph, node), sums, inexact)
     inner = {node.name for node in graph.nodes if not static.isdisjoint(node.outputs)}
+    mixed = _mixed(graph, space)
     names: dict[str, int] = {}
-    pinned = list[tuple[Fixed, dict[Member, None], str]]()
+    pinned = list[tuple[Atom | Fixed, dict[Member, None], str]]()
     for leaf, members in found.items():
         makers = _makers(members, inner)
         if not makers or not _has_weight(graph, static, members):
             continue
         name = _maker_name(graph, makers[0])
-        if isinstance(leaf, Fixed):
+        if isinstance(leaf, Fixed) or (leaf in mixed and not _summed_up(graph, members, inner)):
             pinned.append((leaf, members, name))
         elif any(m.role in ("contracted", "read", "statistic") for m in members):
             unique = _unique(name, names)
             yield Group(unique, leaf.size, tuple(members), (), tuple(inexact.get(leaf, ())), leaf)
     # Named last: what is pinned may depend on the batch size, the names of prunable groups may not.
-    for fixed_leaf, members, name in pinned:
-        yield Group(_unique(name, names), fixed_leaf.size, tuple(members), fixed_leaf.pins)
+    for kept, members, name in pinned:
+        pins = kept.pins if isinstance(kept, Fixed) else (mixed[kept],)
+        yield Group(_unique(name, names), kept.size, tuple(members), pins)
+
+
+def _mixed(graph: Graph, space: Space) -> dict[Atom, Pin]:
+    """Index spaces that may be positions, with the reason why those stay."""
+    return {
+        leaf: Pin(reason, node.origin)
+        for node in reversed(graph.nodes)
+        for dim, reason in rule_of(graph, node).mixed
+        for leaf in atoms_of(space.norm(dim))
+    }
+
+
+def _summed_up(graph: Graph, members: Iterable[Member], inner: set[str]) -> bool:
+    """Whether some node makes the channels as weighted sums of data; what is joined or looked up is no channel."""
+    nodes = _nodes(graph)
+    return any(
+        member.role == "produced"
+        and member.node not in inner
+        and rule_of(graph, nodes[member.node]).contracted
+        for member in members
+    )
 
 
 def _makers(members: Iterable[Member], inner: set[str]) -> list[Member]:
@@ -295,6 +320,18 @@ def _roles(
                 if role:
                     yield name, axis, own, role
             before.update(leaves(dim))
+
+
+def produced(coupling: Coupling) -> frozenset[Atom | Fixed]:
+    """The index spaces that weights make channels of."""
+    graph = coupling.graph
+    return frozenset(
+        leaf
+        for node in graph.nodes
+        for _, _, own, role in _roles(graph, coupling.static, node, rule_of(graph, node))
+        if role == "produced"
+        for leaf in leaves(coupling.norm(own))
+    )
 
 
 def _own(groups: Iterable[Dims]) -> set[Atom | Fixed]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ..ir import Array, Graph, Node, Param, Value, rule_of
-from ..ir._cutting import Kept, cut_attrs, gather, kept_of, renumbered
+from ..ir import Array, Graph, Node, Param, Value, registry, rule_of
+from ..ir._cutting import Kept, cut_attrs, cut_entries, gather, kept_of, renumbered
 from ._coupling import Coupling, couple
 from ._plan import Plan
 
@@ -56,6 +56,8 @@ def _cut_value(coupling: Coupling, kept: Kept, value: Value) -> Value:
 
 def _cut_node(coupling: Coupling, kept: Kept, node: Node) -> Node:
     rule = rule_of(coupling.graph, node)
+    if registry()[node.op].random(node.attrs):
+        node = replace(node, entries=cut_entries(node.entries, rule.results[0], coupling.norm, kept))
     if not rule.sizes:
         return node
     attrs: Mapping[str, object] = cut_attrs(node.attrs, rule, coupling.norm, kept)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Atom, Value, atoms_of, is_float, leaves
+from ..ir import Array, Atom, Op, Value, atoms_of, is_float, leaves
 from ._coupling import Coupling
 from ._stream import Step, drop, steps
 
@@ -66,6 +66,11 @@ def trace(coupling: Coupling, *, include_shift: bool = False) -> Iterator[Magnit
         made.update(zip(step.node.outputs, found, strict=False))
         yield Magnitudes(step, operands, found)
         drop(made, step.expired)
+
+
+def signed(op: Op, position: int) -> bool:
+    """Whether magnitudes take the operand at ``position`` with its sign."""
+    return op.operands[position : position + 1] != () and op.operands[position] in _SIGNED
 
 
 def _plain(value: Value) -> Array:

@@ -138,11 +138,18 @@ def _unread(names: Sequence[str]) -> tuple[str, ...]:
 
 def _notes(report: Report) -> tuple[str, ...]:
     changes = ", ".join(f"{name} {change:.3g}" for name, change in sorted(report.changes.items()))
-    tried = f"; relative output change on synthetic inputs of each candidate: {changes}" if changes else ""
+    tried = f"; output change on synthetic inputs of each candidate: {changes}" if changes else ""
     notes = [f"Channels were chosen by the score “{report.score}”{tried}."] if report.score else []
+    if report.change is not None:
+        notes.append(f"Share lost of the channels of the outputs on synthetic inputs: {report.change}.")
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
     notes += _unread(report.unread)
+    if report.host is not None and report.host.drawn:
+        drawn = ", ".join(report.host.drawn)
+        notes.append(
+            f"Outputs that depend on random numbers were proven, in the host their shapes alone: {drawn}."
+        )
     left = [f"Not repaired: {name}: {why}." for name, why in sorted(report.unrepaired.items())]
     notes += left[:_SHOWN]
     if len(left) > _SHOWN:

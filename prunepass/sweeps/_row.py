@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
     Attributes:
         kept: fractions of the original's costs that stayed.
-        change: relative change of the outputs on synthetic inputs, see :func:`prunepass.passes.output_change`.
+        change: share lost of the outputs on synthetic inputs, see :func:`prunepass.passes.output_change`.
         proof: as the prune found it.
         widths: (group, size, kept) of the prunable groups.
         timing: the original and the candidate, measured together.

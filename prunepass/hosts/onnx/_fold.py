@@ -105,6 +105,8 @@ class Folder:
 
     def _evaluate(self, site: Site, call: Call, arrays: tuple[Array | None, ...]) -> dict[str, Array] | None:
         op = registry()[FOREIGN] if site.reading is None else site.reading.op
+        if op.random(call.attrs):
+            return None
         try:
             with np.errstate(all="ignore"):
                 results = op.run(call, arrays)

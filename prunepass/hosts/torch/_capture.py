@@ -38,7 +38,15 @@ from ._bind import (
     spelled,
     target_name,
 )
-from ._foreign import Constants, foreign_call, is_lifted, other_arguments, tensor_args, tensor_attribute
+from ._foreign import (
+    Constants,
+    foreign_call,
+    is_lifted,
+    is_random,
+    other_arguments,
+    tensor_args,
+    tensor_attribute,
+)
 from ._inputs import dtype_name, tensors_of, to_numpy
 from ._source import innermost_frame
 from ._ties import attention_ties
@@ -120,7 +128,7 @@ class _Builder:
         if node.target is operator.getitem and isinstance(first, fx.Node) and first in self._names:
             made = self._names[first]
             self._names[node] = made[int(plain(node.args[1]))] if isinstance(made, tuple) else made
-        elif is_tensor(node) and _is_same(node) and isinstance(first, fx.Node):
+        elif is_tensor(node) and is_same(node) and isinstance(first, fx.Node):
             self._names[node] = self._read(first)
         elif isinstance(node.meta.get("val"), (torch.Tensor, list, tuple)) or _mutates(node):
             self._emit(node)
@@ -248,7 +256,9 @@ class _Builder:
 def _pinned(node: fx.Node, names: tuple[str | None, ...], results: tuple[str, ...], why: str) -> Node:
     target = node.target
     kind = target_name(target) if isinstance(target, torch._ops.OpOverload) else str(target)
-    attrs = {"kind": f"{kind}: {why}" if why else kind, "arguments": other_arguments(node)}
+    attrs: dict[str, Any] = {"kind": f"{kind}: {why}" if why else kind, "arguments": other_arguments(node)}
+    if is_random(target):
+        attrs["random"] = True
     return Node(node.name, "foreign", names, results, attrs, origin_of(node), foreign_call(node))
 
 
@@ -267,7 +277,8 @@ def _own_names(gm: fx.GraphModule) -> dict[str, str]:
     return named
 
 
-def _is_same(node: fx.Node) -> bool:
+def is_same(node: fx.Node) -> bool:
+    """Whether the node is its operand by another name."""
     return (
         isinstance(node.target, torch._ops.OpOverload) and target_name(node.target).partition(".")[0] in _SAME
     )

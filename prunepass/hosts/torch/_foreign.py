@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -30,18 +31,26 @@ def tensor_args(node: fx.Node) -> tuple[fx.Node, ...]:
 
 @dataclass(frozen=True)
 class ForeignCall:
-    """Runs one torch call on arrays, in double precision where the arrays are."""
+    """Runs one torch call on arrays, in double precision where the arrays are.
+
+    Attributes:
+        seed: of what it draws at random, so that it draws the same whenever it runs.
+    """
 
     target: Callable[..., Any]
     args: Any
     kwargs: Any
+    seed: int = 0
 
     def __call__(self, *arrays: Array | None) -> tuple[Array, ...]:
         """The results; an array for every tensor among them."""
         tensors = [None if array is None else torch.from_numpy(np.array(array)) for array in arrays]
         widen = any(tensor is not None and tensor.dtype == torch.float64 for tensor in tensors)
-        with torch.no_grad():
-            made = self.target(*_filled(self.args, tensors, widen), **_filled(self.kwargs, tensors, widen))
+        args, kwargs = (_filled(given, tensors, widen) for given in (self.args, self.kwargs))
+        with torch.no_grad(), torch.random.fork_rng([], enabled=is_random(self.target)):
+            if is_random(self.target):
+                torch.manual_seed(self.seed)
+            made = self.target(*args, **kwargs)
         parts = made if isinstance(made, (list, tuple)) else [made]
         return tuple(to_numpy(part) for part in parts if isinstance(part, torch.Tensor))
 
@@ -87,7 +96,13 @@ def _plain_containers(value: Any) -> Any:
 def foreign_call(node: fx.Node) -> ForeignCall:
     """``node`` as a function of the arrays of its ``tensor_args``."""
     assert callable(node.target)
-    return ForeignCall(node.target, _template(node, node.args), _template(node, node.kwargs))
+    seed = crc32(node.name.encode())
+    return ForeignCall(node.target, _template(node, node.args), _template(node, node.kwargs), seed)
+
+
+def is_random(target: Any) -> bool:
+    """Whether a torch operator draws at random."""
+    return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
 
 
 def other_arguments(node: fx.Node) -> tuple[Any, ...]:
@@ -168,8 +183,7 @@ class Constants:
             return node.target is operator.getitem and bool(_data_args(node))
         if any(is_symbolic(read.meta.get("val")) for read in node.all_input_nodes):
             return False
-        seeded = torch.Tag.nondeterministic_seeded in node.target.tags
-        return not seeded and not node.target._schema.is_mutable and _makes_tensors(node)
+        return not is_random(node.target) and not node.target._schema.is_mutable and _makes_tensors(node)
 
     def array(self, node: fx.Node, index: int | None = None) -> Array:
         """The value of a constant node, or of one of its results."""

@@ -6,6 +6,7 @@ import copy
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch._dispatch.python import enable_python_dispatcher
@@ -13,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
 from ...ir import Graph, Param
+from ._batch import fix_batch, reads_batch
 from ._check import check_module
 from ._inputs import tensors_of
 from ._lock import locked
@@ -51,7 +53,7 @@ def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphMod
             node.name in after.params
             and after.params[node.name].source is not before.params[node.name].source
         ):
-            _write_constant(result, node, after.params[node.name])
+            _write_constant(result, node, before.params[node.name], after.params[node.name])
     result.graph.lint()
     result.recompile()
     _refresh(result, frozenset(node.name for node in after.nodes if node.op == "foreign"))
@@ -62,7 +64,10 @@ def replay_graph(gm: fx.GraphModule, before: Graph, after: Graph) -> fx.GraphMod
 def _copied(gm: fx.GraphModule) -> fx.GraphModule:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = fx.GraphModule(gm, copy.deepcopy(gm.graph), type(gm).__name__)
+        graph = copy.deepcopy(gm.graph)
+        # A pickled module is traced when it is loaded, by this class; that of torch.export takes arguments.
+        graph._tracer_cls = fx.Tracer
+        result = fx.GraphModule(gm, graph, type(gm).__name__)
     stored = gm.state_dict().keys()
     copies: dict[int, torch.Tensor] = {}
     for name, tensor in tensors_of(result):
@@ -101,9 +106,16 @@ def _write_tensors(result: fx.GraphModule, before: Graph, after: Graph) -> None:
             _assign(result, name, new[id(tensor)], persistent=name in stored)
 
 
-def _write_constant(result: fx.GraphModule, node: fx.Node, param: Param) -> None:
-    """Replace a node that computed a constant by its cut value."""
+def _write_constant(result: fx.GraphModule, node: fx.Node, whole: Param, param: Param) -> None:
+    """Replace a node that computed a constant by its cut value; what follows the batch is shortened, if it can be."""
     old = node.meta["val"]
+    if reads_batch(node):
+        if np.array_equal(
+            whole.read()[tuple(map(slice, param.shape))], param.read(), equal_nan=param.is_float
+        ):
+            _shorten(result, node, param)
+            return
+        fix_batch(result)
     name = f"_cut_{node.name}"
     tensor = torch.from_numpy(param.read().copy()).to(dtype=old.dtype, device=old.device)
     result.register_buffer(name, tensor, persistent=False)
@@ -112,6 +124,20 @@ def _write_constant(result: fx.GraphModule, node: fx.Node, param: Param) -> None
     read.meta.update(node.meta)
     node.replace_all_uses_with(read)
     result.graph.erase_node(node)
+
+
+def _shorten(result: fx.GraphModule, node: fx.Node, param: Param) -> None:
+    """The first entries of what ``node`` makes, along every axis that a cut has left shorter."""
+    users, made = list(node.users), node
+    for axis, (size, had) in enumerate(zip(param.shape, node.meta["val"].shape, strict=True)):
+        if size != had:
+            with result.graph.inserting_after(made):
+                shorter = result.graph.call_function(torch.ops.aten.slice.Tensor, (made, axis, 0, size))
+            shorter.meta.update(node.meta)
+            shorter.meta["val"] = made.meta["val"].narrow(axis, 0, size)
+            made = shorter
+    for user in users:
+        user.replace_input_with(node, made)
 
 
 class _Shapes(fx.Interpreter):

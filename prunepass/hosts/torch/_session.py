@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from torch import fx, nn
 from torch.export import ExportedProgram
 
 from ...ir import Array, Graph, UnsupportedError, VerificationError
+from ._batch import with_free_batch
 from ._capture import capture_outputs
 from ._export import export
 from ._given import plain_module
@@ -46,7 +48,7 @@ class TorchSession:
     def replay(self, before: Graph, after: Graph, *, inplace: bool = False) -> nn.Module:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
         if self.form == "graph":
-            return replay_graph(self._module, before, after)
+            return replay_graph(self._free, before, after)
         if inplace and self._kept is None:
             self._kept = Kept(self._model)
         where = self._kept if inplace and self._kept is not None else False
@@ -61,6 +63,12 @@ class TorchSession:
         """The first module whose result is not what ``after`` makes; its code does what no capture shows."""
         given = self.feeds() if self.form == "module" else None
         return None if given is None else parting(model, self._inputs, given, (before, after), what)
+
+    @cached_property
+    def _free(self) -> fx.GraphModule:
+        """The captured module at every batch size; what the user captured stays what was captured."""
+        given = isinstance(self._model, (ExportedProgram, fx.GraphModule))
+        return self._module if given else with_free_batch(self._module, self._model, self._inputs)
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .._broadcast import GATE, steep, unary
@@ -58,6 +60,8 @@ _SELU_FLOW = steep(
 )
 # Swish, GELU and Mish fall below 0 to the left: their slope goes up to 1.1, but |f(x)| <= |x| still holds.
 
+_SLOPES = {"low": (0.125, "lower", ""), "high": (1 / 3, "upper", "")}
+
 ops: tuple[Op, ...] = (
     unary("relu", lambda x: np.maximum(x, 0), "relu", "Relu"),
     unary("relu6", lambda x: np.minimum(np.maximum(x, 0), 6), "relu6"),
@@ -95,11 +99,14 @@ ops: tuple[Op, ...] = (
     unary(
         "leaky_relu", lambda x, a: np.where(x > 0, x, a * x), "leaky_relu", "LeakyRelu", _LEAKY_FLOW, _LEAKY
     ),
-    unary(
-        "rrelu",
-        lambda x, low, high: np.where(x > 0, x, (low + high) / 2 * x),
-        "rrelu",
-        attrs={"low": (0.125, "lower", ""), "high": (1 / 3, "upper", "")},
+    replace(
+        unary(
+            "rrelu",
+            lambda x, low, high, _: np.where(x > 0, x, (low + high) / 2 * x),
+            "rrelu",
+            attrs={**_SLOPES, "training": (False, "training", "")},
+        ),
+        random=lambda attrs: bool(attrs.get("training")),
     ),
     unary(
         "thresholded_relu",

@@ -222,9 +222,13 @@ def _inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
 def _from_torch(
     attrs: dict[str, Any], shapes: tuple[Shape | None, ...], extra: tuple[str, ...] = (), stage: int = 0
 ) -> dict[str, Any]:
-    """The default scale is that of the head as captured, whatever is cut of it later."""
-    scale = attrs.get("scale")
+    """The default scale is that of the head as captured, whatever is cut of it later.
+
+    ``dropout`` is there where it is kept on; evaluated is what it leaves in the mean.
+    """
+    scale, dropout = attrs.get("scale"), attrs.get("dropout") or 0.0
     return {
+        **({"dropout": float(dropout)} if dropout else {}),
         "scale": 1 / sqrt(max(shape_of(shapes)[-1], 1)) if scale is None else float(scale),
         "causal": bool(attrs.get("causal", False)),
         "grouped": bool(attrs.get("grouped", False)),
@@ -252,7 +256,7 @@ def _from_onnx(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dict[
 
 
 _QKV = ("query", "key", "value")
-_SCHEMA = {"scale": "scale", "causal": "is_causal"}
+_SCHEMA = {"scale": "scale", "causal": "is_causal", "dropout": "dropout_p"}
 _GROUPED = {**_SCHEMA, "grouped": "enable_gqa"}
 _BIASED = (
     "_scaled_dot_product_efficient_attention.default",
@@ -295,5 +299,6 @@ ops = (
             Aten(_BIASED, (*_QKV, "attn_bias"), _SCHEMA, _from_torch),
         ),
         (Onnx(("Attention",), tuple(range(7)), _ONNX, since=23, fix=_from_onnx),),
+        random=lambda attrs: bool(attrs.get("dropout")),
     ),
 )

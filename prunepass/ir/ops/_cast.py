@@ -1,4 +1,4 @@
-"""Operators that hand their operand on: copies, dropout at inference, changes of dtype and layout.
+"""Operators that hand their operand on: copies, changes of dtype and layout.
 
 Rule: the identity. Floats are not rounded between float types, for proofs compare in one precision.
 """
@@ -49,23 +49,6 @@ def _like_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> tupl
     return (None if samples[0] is None else converted(samples[0], call.dtypes[1]),)
 
 
-def _dropout_rule(call: Call) -> Rule:
-    passed = unary_rule(call)
-    return Rule(passed.operands, passed.results * 2)
-
-
-def _dropout(call: Call, x: Array) -> tuple[Array, ...]:
-    return x, np.ones(x.shape, dtype=bool)
-
-
-def _dropout_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
-    return np.asarray(mags[0]), np.ones(call.shape(0))
-
-
-def _dropout_moments(op: Op, call: Call, samples: Arrays, sampler: Sampler) -> tuple[Array | None, ...]:
-    return samples[0], np.ones((1,) * (len(call.shape(0)) + 1))
-
-
 _Attrs = dict[str, Any]
 _Shapes = tuple[Shape | None, ...]
 
@@ -99,15 +82,6 @@ ops = (
             Aten(("dropout.default",), ("input",), {"training": "train"}, _at_inference),
         ),
         (Onnx(("Identity",)),),
-    ),
-    Op(
-        "dropout",
-        ("input",),
-        _dropout_rule,
-        _dropout,
-        Flow(_dropout_magnitude, _dropout_moments),
-        (Aten(("native_dropout.default",), ("input",), {"training": "train"}, _at_inference),),
-        (Onnx(("Dropout",), (0,), {"training": 2, "ratio": (1, "ratio")}, fix=_at_inference),),
     ),
     Op(
         "cast",

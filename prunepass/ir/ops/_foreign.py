@@ -15,7 +15,8 @@ _UNDECLARED = "no declaration"
 def _rule(call: Call) -> Rule:
     """Every dim of every operand and result is pinned.
 
-    ``attrs['kind']`` is the host's name of it; ``attrs['reason']`` what a declaration does not understand.
+    ``attrs['kind']`` is the host's name of it; ``attrs['reason']`` what a declaration does not understand;
+    ``attrs['random']`` whether it draws at random.
     """
     name, reason = f"operator '{call.attrs.get('kind', '?')}'", call.attrs.get("reason", _UNDECLARED)
     pin = Pin(f"{name} has {reason}" if reason == _UNDECLARED else f"{name}: {reason}", call.origin)
@@ -31,4 +32,4 @@ def _evaluate(call: Call, *arrays: Array | None) -> tuple[Array, ...]:
     return call.foreign(*arrays)
 
 
-ops = (Op("foreign", (), _rule, _evaluate, Flow()),)
+ops = (Op("foreign", (), _rule, _evaluate, Flow(), random=lambda attrs: bool(attrs.get("random"))),)

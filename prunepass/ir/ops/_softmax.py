@@ -1,6 +1,7 @@
 """Softmax and its kin.
 
-Rule: everything passes but the axes that share one sum: there each entry depends on all, so they are pinned.
+Rule: everything passes; the axes that share one sum hold statistics: each entry depends on all, so cutting them
+is inexact, as of a mean; positions stay. Of a single entry nothing is left but 1.
 Before opset 13 ONNX flattens everything from ``axis`` on into one sum.
 """
 
@@ -24,7 +25,9 @@ _REASON = "softmax mixes positions"
 
 def _rule(call: Call) -> Rule:
     dims = atoms(call.shape(0))
-    return Rule((dims,), (dims,), pins=tuple((dims[axis], _REASON) for axis in call.attrs["axes"]))
+    shared = tuple(dims[axis] for axis in call.attrs["axes"])
+    mixed = tuple((dim, _REASON) for dim in shared)
+    return Rule((dims,), (dims,), statistics=shared, spread=shared, mixed=mixed)
 
 
 def _softmax(call: Call, x: Array) -> Array:

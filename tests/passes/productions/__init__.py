@@ -6,6 +6,7 @@ from tests.passes.productions import (
     _fused,
     _layers,
     _moves,
+    _noise,
     _norms,
     _recurrent,
     _rest,
@@ -13,7 +14,7 @@ from tests.passes.productions import (
 )
 from tests.passes.productions._net import Production
 
-_FAMILIES = (_layers, _blocks, _moves, _entries, _windows, _norms, _fused, _recurrent, _rest)
+_FAMILIES = (_layers, _blocks, _moves, _entries, _windows, _norms, _fused, _recurrent, _noise, _rest)
 TABLE: dict[str, Production] = {}
 for _family in _FAMILIES:
     assert not TABLE.keys() & _family.table.keys()

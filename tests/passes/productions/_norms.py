@@ -112,8 +112,8 @@ def softmax_over_positions(net: Net) -> None:
 
 @table(always)
 def softmax_over_channels(net: Net) -> None:
-    """Every entry depends on all: they stay."""
-    net.then("softmax", axes=(net.channel_axis,))
+    """Every entry depends on all: those that stay share the sum."""
+    net.then(net.pick("softmax", "log_softmax", "hardmax"), axes=(net.channel_axis,))
 
 
 @table(tokens)
