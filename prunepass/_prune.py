@@ -138,7 +138,12 @@ def _result(job: Job, done: Done, target: Target | None, timings: Timings) -> Re
     if target is not None:
         plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
     check = host_check(job.session, done.model, done.state.graph)
-    report = replace(report_of(done.state, timings, check), timing=done.timing, latency=done.latency)
+    report = replace(
+        report_of(done.state, timings, check),
+        unchanged=job.session.unchanged(done.model),
+        timing=done.timing,
+        latency=done.latency,
+    )
     return Result(done.model, plan, report)
 
 

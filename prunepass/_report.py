@@ -12,7 +12,10 @@ from .passes import Cost, Coupling, Group, Plan, Proof, State, Timings, couple, 
 if TYPE_CHECKING:
     from ._clock import LatencyReport
     from ._host_check import HostCheck
+    from .hosts import UnchangedSize
     from .measure import Comparison
+
+_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Report:
         before, after: costs of the captured shapes.
         score: the score that was used, with the output change of each candidate where it was measured.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
+        unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
         seconds: per pass; not part of the JSON, which is the same from run to run.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
@@ -56,6 +60,7 @@ class Report:
     unrepaired: Mapping[str, str]
     proof: Proof | None
     host: HostCheck | None
+    unchanged: tuple[UnchangedSize, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
     timing: Comparison | None = None
     latency: LatencyReport | None = None
@@ -86,12 +91,18 @@ class Report:
         return rows
 
     def to_markdown(self) -> str:
-        """Costs and groups as two Markdown tables."""
+        """Costs and groups as two Markdown tables, and what did not follow."""
         lines = ["| | before | after | kept |", "|---|---:|---:|---:|"]
         lines += [f"| {' | '.join(row)} |" for row in self.summary()]
         lines += ["", "| group | channels | kept | places | note |", "|---|---:|---:|---:|---|"]
         lines += [f"| {g.name} | {g.size} | {g.kept} | {g.members} | {note_of(g)} |" for g in self.groups]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, *(["", *self.notes()] if self.unchanged else [])]) + "\n"
+
+    def notes(self) -> list[str]:
+        """A few lines on sizes that did not follow."""
+        shown = [f"not changed: {size}" for size in self.unchanged[:_SHOWN]]
+        left = len(self.unchanged) - len(shown)
+        return shown + ([f"not changed: {left} more, in the report as JSON"] if left else [])
 
 
 def note_of(row: GroupRow) -> str:

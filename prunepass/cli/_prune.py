@@ -128,6 +128,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     )
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
+    for note in report.notes():
+        face.show(note)
     _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")

@@ -1,4 +1,5 @@
 """Hosts: capture models from torch and ONNX, and replay cuts onto them."""
 
 from ._session import Session as Session
+from ._session import UnchangedSize as UnchangedSize
 from ._session import open_model as open_model

@@ -16,7 +16,7 @@ from ._sizes import Change, Facts, Size
 from ._statement import attributes_at, attributes_read
 
 Update = tuple[nn.Module, str, Any]
-_INTERNAL = frozenset(vars(nn.Module()))
+INTERNAL = frozenset(vars(nn.Module()))
 Entry = tuple[Node, str, int]
 """One number among the size attributes of an operation."""
 _Wanted = dict[Size, list[Entry]]
@@ -90,7 +90,7 @@ def size_attributes(module: nn.Module) -> dict[str, Size]:
     read = attributes_read(type(module))
     found: dict[str, Size] = {}
     for name, value in vars(module).items():
-        if name in _INTERNAL or (read is not None and name not in read):
+        if name in INTERNAL or (read is not None and name not in read):
             continue
         if _is_size(value):
             found[name] = value

@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,14 @@ import torch
 from torch import nn
 
 from ...ir import Array, Graph, Param, UnsupportedError
-from ._attributes import Update, own_updates
+from .._session import UnchangedSize
+from ._agreement import Update
+from ._attributes import own_updates
 from ._capture import tensors_of
 from ._check import check_model
+from ._declared_sizes import Declared, declared_sizes, foreign_holders
 from ._mismatch import ReplayMismatch
+from ._reads import mentioned_by_forward
 from ._sizes import Facts, layer_sizes
 
 # Each name that is tried by itself costs a capture.
@@ -39,15 +44,42 @@ def replay_module(
         ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
         UnsupportedError: the module cannot be copied.
     """
+    return replayed(model, before, after, example_inputs, inplace=inplace).module
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay gives: the module, and sizes it keeps for which no new value is determined."""
+
+    module: nn.Module
+    unchanged: tuple[UnchangedSize, ...]
+
+
+def replayed(
+    model: nn.Module, before: Graph, after: Graph, example_inputs: Any, *, inplace: bool = False
+) -> Replayed:
+    """Replay as :func:`replay_module`, and tell what did not follow."""
     target = model if inplace else _copied(model)
-    facts = Facts(before, after)
-    updates, doubtful = own_updates(target, facts)
+    foreign = frozenset[int]() if inplace else foreign_holders(model)
+    job = _Job(target, Facts(before, after), example_inputs, foreign)
+    updates, doubtful = own_updates(target, job.facts)
     for fewer in _fewer(updates, doubtful):
         with suppress(ReplayMismatch):
-            _attempt(target, fewer, facts, example_inputs)
-            return target
-    _attempt(target, updates, facts, example_inputs)
-    return target
+            return Replayed(target, tuple(_attempt(job, fewer)))
+    return Replayed(target, tuple(_attempt(job, updates)))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be changed, to what, checked with which inputs; and whose objects are not its own."""
+
+    target: nn.Module
+    facts: Facts
+    example_inputs: Any
+    foreign: frozenset[int]
+
+    def check(self) -> None:
+        check_model(self.target, self.example_inputs, self.facts.before, self.facts.after)
 
 
 def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Update]]:
@@ -64,22 +96,42 @@ def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Updat
         yield [u for u in updates if u not in doubtful or (type(u[0]), u[1]) == wanted]
 
 
-def _attempt(target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any) -> None:
-    """Change ``target`` and check it; if anything fails it is as it was."""
+def _attempt(job: _Job, updates: list[Update]) -> list[UnchangedSize]:
+    """Change the module and check it; if anything fails it is as it was. Tells what did not follow."""
     done: list[Update] = []
     try:
-        layers = layer_sizes(target, facts)
+        layers = layer_sizes(job.target, job.facts)
         _set(updates, done)
-        _set(_tensor_updates(target, facts.before, facts.after), done)
+        _set(_tensor_updates(job.target, job.facts.before, job.facts.after), done)
         # One after the other: a size may be derived from another one.
         for layer in layers:
             update = layer.follow()
             _set([update] if update else [], done)
-        check_model(target, example_inputs, facts.before, facts.after)
+        return _checked(job, declared_sizes(job.target, done, job.foreign), done)
     except BaseException:
-        for owner, name, value in reversed(done):
-            setattr(owner, name, value)
+        _restore(done)
         raise
+
+
+def _checked(job: _Job, declared: Declared, done: list[Update]) -> list[UnchangedSize]:
+    """Let declared sizes follow and check the module; without them where its own code needs them as they were."""
+    at = len(done)
+    _set(declared.updates, done)
+    try:
+        job.check()
+    except ReplayMismatch:
+        if not any(mentioned_by_forward(type(m)) & declared.names() for m in job.target.modules()):
+            raise
+        _restore(done[at:])
+        del done[at:]
+        job.check()
+        return [*declared.unchanged, *declared.refused()]
+    return declared.unchanged
+
+
+def _restore(done: list[Update]) -> None:
+    for owner, name, value in reversed(done):
+        setattr(owner, name, value)
 
 
 def _copied(model: nn.Module) -> nn.Module:

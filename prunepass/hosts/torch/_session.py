@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import fx, nn
 from torch.export import ExportedProgram
 
 from ...ir import Array, Graph, UnsupportedError, VerificationError
+from .._session import UnchangedSize
 from ._capture import capture_outputs
 from ._export import export
 from ._inputs import feeds, refilled, run
 from ._remedies import constrain
 from ._replay_graph import replay_graph
-from ._replay_module import replay_module
+from ._replay_module import replayed
 
 
 class TorchSession:
@@ -29,6 +31,7 @@ class TorchSession:
         self._model = model
         given = example_inputs if example_inputs is not None else _own_inputs(model)
         self._inputs = given
+        self._unchanged = WeakKeyDictionary[nn.Module, tuple[UnchangedSize, ...]]()
         self._module = export(model, given)
         is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
         self.form = "graph" if is_graph else form
@@ -38,7 +41,13 @@ class TorchSession:
         """The model changed as ``before`` became ``after``; raises ReplayMismatch."""
         if self.form == "graph":
             return replay_graph(self._module, before, after)
-        return replay_module(self._model, before, after, self._inputs, inplace=inplace)
+        result = replayed(self._model, before, after, self._inputs, inplace=inplace)
+        self._unchanged[result.module] = result.unchanged
+        return result.module
+
+    def unchanged(self, model: Any) -> tuple[UnchangedSize, ...]:
+        """Sizes that a replayed module keeps as they were because no new value is determined."""
+        return self._unchanged.get(model, ())
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""

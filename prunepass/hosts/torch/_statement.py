@@ -29,8 +29,8 @@ def attributes_read(kind: type) -> frozenset[str] | None:
 @cache
 def _attributes_read(kind: type) -> frozenset[str] | None:
     found: set[str] = set()
-    for base in _own_bases(kind):
-        tree = _class_tree(base)
+    for base in own_bases(kind):
+        tree = class_tree(base)
         if tree is None:
             return None
         for method in ast.walk(tree):
@@ -39,12 +39,12 @@ def _attributes_read(kind: type) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _own_bases(kind: type) -> list[type]:
+def own_bases(kind: type) -> list[type]:
     return [base for base in kind.__mro__ if base not in (nn.Module, object)]
 
 
 @cache
-def _class_tree(kind: type) -> ast.AST | None:
+def class_tree(kind: type) -> ast.AST | None:
     """The source of one class with the line numbers of its file."""
     try:
         lines, start = inspect.getsourcelines(kind)
@@ -62,8 +62,8 @@ def attributes_at(kind: type, line: str, sizes: Row) -> tuple[str | None, ...]:
         is not in the class itself, or two calls of that line disagree.
     """
     name, _, number = line.rpartition(":")
-    for base in _own_bases(kind):
-        tree = _class_tree(base)
+    for base in own_bases(kind):
+        tree = class_tree(base)
         if tree is not None and number.isdigit() and Path(inspect.getsourcefile(base) or "").name == name:
             row = _agreed(tree, int(number), sizes)
             if any(item is not None for item in row):
