@@ -18,6 +18,10 @@ Update = tuple[Any, str, Any]
 """Owner, attribute and value; of what has been set already, the value that it had."""
 
 
+_WHOLE = ": save the whole module with torch.save, or leave such layers whole with keep="
+_EQUAL = ": save the whole module with torch.save, or cut such layers alike, with mode='uniform' or keep="
+
+
 class Earlier:
     """Attributes as they were before the cut was written."""
 
@@ -98,7 +102,11 @@ class Agreement:
             return Verdict(None)
         if claims:
             news = sorted({claim.new for claim in claims})
-            return Verdict(news[0]) if len(news) == 1 else Verdict(None, self._disagreement(claims, news))
+            if len(news) > 1:
+                return Verdict(None, self._disagreement(claims, news))
+            built = any(is_layers_own(claim.link) for claim in claims)
+            against = "" if built else self._against({link.expr}, strict=True)
+            return Verdict(None, against) if against else Verdict(news[0])
         against = self._against(leaves_of(link.expr))
         if against:
             return Verdict(None, against)
@@ -117,12 +125,14 @@ class Agreement:
         """Why what layers are cannot be said with a value of ``key``, though all that are it alone agree."""
         return self._against({key})
 
-    def _against(self, leaves: set[Expr]) -> str:
-        """A size that arithmetic on these does not give any more."""
-        for expr in self._contrary:
+    def _against(self, leaves: set[Expr], *, strict: bool = False) -> str:
+        """A size that arithmetic on these does not give any more; ``strict``: or does not tell."""
+        for expr in self._agreed if strict else self._contrary:
+            if strict and (expr in leaves or (expr not in self._contrary and self._is_told(expr))):
+                continue
             if leaves & leaves_of(expr):
                 claim = self._claims[expr][0]
-                return f"{claim.link} is {claim.new} now, which no longer follows from it"
+                return f"{claim.link} is {claim.new} now, which no longer follows from it{_WHOLE}"
         for expr, claims in self._claims.items():
             if expr not in self._agreed and leaves & leaves_of(expr):
                 return self._disagreement(claims, sorted({claim.new for claim in claims}))
@@ -130,7 +140,7 @@ class Agreement:
 
     def _disagreement(self, claims: Sequence[_Claim], news: Sequence[int]) -> str:
         shown = ", ".join(map(str, news[:4])) + (", ..." if len(news) > 4 else "")
-        return f"{claims[0].link} and others of size {claims[0].old} are {shown} now"
+        return f"{claims[0].link} and others of size {claims[0].old} are {shown} now{_EQUAL}"
 
     def _fits(self, expr: Expr, old: int) -> bool:
         """Whether the source was understood: arithmetic on sizes from before gives this one."""
@@ -156,6 +166,9 @@ class Agreement:
 
     def _holds(self, expr: Expr) -> bool:
         return evaluate(expr, self._parts(expr)) in (None, self._agreed[expr])
+
+    def _is_told(self, expr: Expr) -> bool:
+        return evaluate(expr, self._parts(expr)) is not None
 
     def _parts(self, expr: Expr) -> dict[Expr, Fraction]:
         """What the parts are that arithmetic starts from."""

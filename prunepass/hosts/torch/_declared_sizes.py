@@ -16,9 +16,8 @@ from .._session import UnchangedSize
 from ._agreement import Agreement, Earlier, Update, Verdict, is_layers_own
 from ._constructed import constructed
 from ._links import Fields, Link, holders_in, is_size
-from ._reads import bounds, read_elsewhere
-
-_ADVICE = "save the whole module with torch.save, or use mode='uniform'"
+from ._reads import bounds, mentioned_by_forward, read_elsewhere
+from ._twin import twins
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,23 @@ class Declared:
     updates: list[Update]
     unchanged: list[UnchangedSize]
 
-    def names(self) -> set[str]:
-        """Names of what follows."""
-        return {name for _, name, _ in self.updates}
+    def is_read(self, model: nn.Module) -> bool:
+        """Whether ``forward`` of some module may read anything of what follows."""
+        kinds = {type(module) for module in model.modules()}
+        return any(
+            name in mentioned_by_forward(kind)
+            for owner, name, _ in self.updates
+            for kind in ((type(owner),) if isinstance(owner, nn.Module) else kinds)
+        )
 
-    def refused(self) -> list[UnchangedSize]:
+    def refused(self, model: nn.Module) -> list[UnchangedSize]:
         """What follows, as what does not because the model's own code needs it as it is."""
         why = "the model's own code needs it as it was"
-        return [UnchangedSize(name, str(getattr(owner, name)), why) for owner, name, _ in self.updates]
+        paths = {id(module): path for path, module in model.named_modules()}
+        return [
+            UnchangedSize(_place(paths.get(id(owner), ""), name), str(getattr(owner, name)), why)
+            for owner, name, _ in self.updates
+        ]
 
 
 def declared_sizes(
@@ -48,7 +56,7 @@ def declared_sizes(
         foreign: identities of objects that the model shares with others and that are therefore not changed.
     """
     earlier = Earlier(done)
-    links = constructed(model)
+    links = [*twins(model), *constructed(model)]
     agreement = Agreement(links, earlier)
     found, settled = Declared([], []), set[tuple[int, str]]()
     for row in _by_attribute(links):
@@ -97,14 +105,14 @@ def _follow_entry(
     link, current = row[0], row[0].current()
     new = agreement.default(link.expr) if current is None else _with(row, verdicts)
     moved = new is not None and new != current
-    whys = [verdict.why for verdict in verdicts] + [agreement.contradictions(link.expr)]
+    whys = [verdict.why for verdict in verdicts] + [agreement.contradictions(each.expr) for each in row]
     why = next((why for why in whys if why and current is not None), "")
     if moved and id(link.owner) in foreign:
         why = "the object is shared with the original module"
     elif moved:
         found.updates.append((Fields(link.owner), link.name, new))
     if why:
-        found.unchanged.append(UnchangedSize(_place(link.path, link.name), str(current), f"{why}: {_ADVICE}"))
+        found.unchanged.append(UnchangedSize(_place(link.path, link.name), str(current), why))
 
 
 def _with(row: Sequence[Link], verdicts: Sequence[Verdict]) -> Any:

@@ -29,7 +29,7 @@ def _read_elsewhere(kind: type) -> frozenset[str]:
 def bounds(kind: type) -> frozenset[str]:
     """Attributes of ``self`` that limit something in ``forward`` or in methods that it calls.
 
-    Ends of slices, numbers that others are compared with: whatever else they are built with, they may speak of
+    Ends of slices, numbers that others are less than: whatever else they are built with, they may speak of
     lengths that no example shows.
     """
     return _bounds(kind)
@@ -40,7 +40,7 @@ def _bounds(kind: type) -> frozenset[str]:
     found = set[str]()
     for method in _run_by_forward(kind):
         for node in ast.walk(method):
-            if isinstance(node, (ast.Slice, ast.Compare)) or _is_bounding(node):
+            if _is_bounding(node):
                 found.update(_own_reads(method, node))
     return frozenset(found)
 
@@ -71,8 +71,11 @@ def _run_by_forward(kind: type) -> Iterator[_Method]:
 
 
 def _is_bounding(node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        # What has to be equal is wrong at once where it is not; what is less is not.
+        return not all(isinstance(sign, (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)) for sign in node.ops)
     if not isinstance(node, ast.Call):
-        return False
+        return isinstance(node, ast.Slice)
     name = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
     return name in _BOUNDS
 

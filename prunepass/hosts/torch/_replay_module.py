@@ -21,7 +21,6 @@ from ._capture import tensors_of
 from ._check import check_model
 from ._declared_sizes import Declared, declared_sizes, foreign_holders
 from ._mismatch import ReplayMismatch
-from ._reads import mentioned_by_forward
 from ._sizes import Facts, layer_sizes
 
 # Each name that is tried by itself costs a capture.
@@ -66,7 +65,7 @@ def replayed(
     for fewer in _fewer(updates, doubtful):
         with suppress(ReplayMismatch):
             return Replayed(target, tuple(_attempt(job, fewer)))
-    return Replayed(target, tuple(_attempt(job, updates)))
+    return Replayed(target, tuple(_attempt(job, updates, last=True)))
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def _fewer(updates: list[Update], doubtful: list[Update]) -> Iterator[list[Updat
         yield [u for u in updates if u not in doubtful or (type(u[0]), u[1]) == wanted]
 
 
-def _attempt(job: _Job, updates: list[Update]) -> list[UnchangedSize]:
+def _attempt(job: _Job, updates: list[Update], *, last: bool = False) -> list[UnchangedSize]:
     """Change the module and check it; if anything fails it is as it was. Tells what did not follow."""
     done: list[Update] = []
     try:
@@ -107,25 +106,28 @@ def _attempt(job: _Job, updates: list[Update]) -> list[UnchangedSize]:
         for layer in layers:
             update = layer.follow()
             _set([update] if update else [], done)
-        return _checked(job, declared_sizes(job.target, done, job.foreign), done)
+        return _checked(job, declared_sizes(job.target, done, job.foreign), done, last=last)
     except BaseException:
         _restore(done)
         raise
 
 
-def _checked(job: _Job, declared: Declared, done: list[Update]) -> list[UnchangedSize]:
-    """Let declared sizes follow and check the module; without them where its own code needs them as they were."""
+def _checked(job: _Job, declared: Declared, done: list[Update], *, last: bool) -> list[UnchangedSize]:
+    """Let declared sizes follow and check the module; at ``last`` also without, for its code may need them so."""
     at = len(done)
     _set(declared.updates, done)
     try:
         job.check()
-    except ReplayMismatch:
-        if not any(mentioned_by_forward(type(m)) & declared.names() for m in job.target.modules()):
+    except ReplayMismatch as mismatch:
+        if not last or not declared.is_read(job.target):
             raise
         _restore(done[at:])
         del done[at:]
-        job.check()
-        return [*declared.unchanged, *declared.refused()]
+        try:
+            job.check()
+        except ReplayMismatch:
+            raise mismatch from None
+        return [*declared.unchanged, *declared.refused(job.target)]
     return declared.unchanged
 
 

@@ -211,3 +211,58 @@ def test_a_default_is_said_once_it_does_not_hold_any_more(hidden: int | None) ->
     small = cut(Defaulted(SimpleNamespace(width=8, hidden=hidden)), TABLE)
     assert small.config.hidden == small.b.out_features != 4 * small.a.out_features
     Defaulted(small.config).load_state_dict(small.state_dict())
+
+
+class Noted(nn.Module):
+    """Notes the arguments of its constructor, which builds by loops and functions that no reader follows."""
+
+    def __init__(self, widths: tuple[int, ...] = (6, 8), times: int = 2, classes: int = 6) -> None:
+        super().__init__()
+        self._note = {"widths": widths, "times": times, "classes": classes, "version": 1}
+        builders = {"layer": lambda one, two: nn.Linear(one, two)}
+        at, parts = 5, []
+        for width in widths:
+            parts += [
+                builders["layer"](at, width * times),
+                nn.ReLU(),
+                builders["layer"](width * times, width),
+            ]
+            at = width
+        self.parts = nn.Sequential(*parts)
+        self.head = nn.Linear(at, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.parts(x))
+
+
+def test_noted_arguments_that_cannot_be_said_are_listed() -> None:
+    torch.manual_seed(0)
+    report = pp.prune(Noted(), TABLE, budget="params=0.6", score="l1").report
+    assert [size.place for size in report.unchanged] == ["_note.widths", "_note.times"]
+
+
+def test_under_uniform_fractions_noted_arguments_build_the_same_shapes() -> None:
+    torch.manual_seed(0)
+    result = pp.prune(Noted((8, 8), 1), TABLE, budget="params=0.6", mode="uniform", score="l1")
+    assert not result.report.unchanged
+    note = result.model._note
+    assert note["widths"][0] < 8
+    Noted(note["widths"], note["times"], note["classes"]).load_state_dict(result.model.state_dict())
+
+
+class Failing(Noted):
+    """Can be made only once."""
+
+    made = 0
+
+    def __init__(self, widths: tuple[int, ...] = (8, 8), times: int = 1, classes: int = 6) -> None:
+        if Failing.made:
+            raise RuntimeError("there is one already")
+        Failing.made += 1
+        super().__init__(widths, times, classes)
+
+
+def test_a_constructor_that_fails_is_no_matter() -> None:
+    model = Failing()
+    small = cut(model, TABLE)
+    assert small._note["widths"] == (8, 8)

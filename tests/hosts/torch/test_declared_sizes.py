@@ -209,6 +209,25 @@ def test_the_end_of_a_slice_in_forward_stays_whatever_it_is_built_with() -> None
     assert (small.longest, small.other) == (12, 12)
 
 
+class Needed(nn.Module):
+    """Takes as many rows as it has columns inside, whatever becomes of those."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.a, self.b = nn.Linear(5, size), nn.Linear(size, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[1] == self.size
+        return self.b(self.a(x).relu())
+
+
+def test_what_forward_needs_as_it_was_stays_and_is_listed() -> None:
+    result = pp.prune(Needed(12).eval(), torch.randn(2, 12, 5), budget="params=0.5", score="l1")
+    assert result.model.a.out_features < result.model.size == 12
+    assert [size.place for size in result.report.unchanged] == ["size"]
+
+
 class Grown(nn.Module):
     """Calls a method, takes branches, and is built by a function and by a subclass of a layer."""
 
