@@ -116,6 +116,14 @@ class Agreement:
             return Verdict(int(known)) if known == int(known) and known > 0 else Verdict(None)
         return Verdict(None)
 
+    def joint(self, links: Sequence[Link]) -> Verdict:
+        """The verdict on one number with several expressions: what those say that are determined."""
+        verdicts = [self.verdict(link) for link in links]
+        news = {verdict.new for verdict in verdicts if verdict.new is not None}
+        if len(news) == 1:
+            return Verdict(news.pop())
+        return next((verdict for verdict in verdicts if verdict.why), Verdict(None))
+
     def default(self, expr: Expr) -> int | None:
         """What has to be said in the place of a default; None where the default still holds or nothing is agreed."""
         new = self._agreed.get(expr)

@@ -60,14 +60,14 @@ def declared_sizes(
     agreement = Agreement(links, earlier)
     found, settled = Declared([], []), set[tuple[int, str]]()
     for row in _by_attribute(links):
-        first, verdicts = row[0], [agreement.verdict(link) for link in row]
+        first, verdicts = row[0][0], [agreement.joint(links) for links in row]
         if is_layers_own(first) or _is_torchs(first.owner) or earlier.is_changed(first.owner, first.name):
             settled.add(first.key)
         elif isinstance(first.owner, nn.Module):
-            if _follow(row, verdicts, found):
+            if _follow([links[0] for links in row], verdicts, found):
                 settled.add(first.key)
         else:
-            _follow_entry(row, verdicts, found, agreement, foreign)
+            _follow_entry([links[0] for links in row], verdicts, found, agreement, foreign)
     found.unchanged[:0] = _left(model, earlier, settled)
     return found
 
@@ -77,11 +77,11 @@ def foreign_holders(model: nn.Module) -> frozenset[int]:
     return frozenset(id(holder) for module in model.modules() for holder in holders_in(vars(module)))
 
 
-def _by_attribute(links: Iterable[Link]) -> Iterator[list[Link]]:
-    """Links of one attribute, in the order of its numbers."""
-    rows: dict[tuple[int, str], dict[int | None, Link]] = {}
+def _by_attribute(links: Iterable[Link]) -> Iterator[list[list[Link]]]:
+    """Links of one attribute, by its numbers."""
+    rows: dict[tuple[int, str], dict[int | None, list[Link]]] = {}
     for link in links:
-        rows.setdefault(link.key, {}).setdefault(link.place, link)
+        rows.setdefault(link.key, {}).setdefault(link.place, []).append(link)
     yield from (list(row.values()) for row in rows.values())
 
 

@@ -206,8 +206,15 @@ class _Run(Reader):
         for name in {*taken, *self.names}:
             one, two = taken.get(name), self.names.get(name)
             if one != two:
-                self._rename(name, _either(one, two) or self.fresh())
+                self._rename(name, self._joined(one, two))
         return False
+
+    def _joined(self, one: Expr | None, two: Expr | None) -> Expr:
+        """What a name is after two branches."""
+        found = _either(one, two)
+        if found is None and one is not None and two is not None:
+            found = made("if", None, self.fresh(), one, two)
+        return found or self.fresh()
 
     def _loop(self, assigning: Sequence[ast.AST], body: list[ast.stmt]) -> None:
         changed = assigned_in(assigning, self.own)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import prunepass as pp
+from prunepass.hosts.torch._check import check_model
 from tests.hosts.torch.trials import cut_module
 
 IMAGE = torch.randn(2, 3, 6, 6)
@@ -207,6 +208,37 @@ def test_the_end_of_a_slice_in_forward_stays_whatever_it_is_built_with() -> None
     small = cut(Bounded(12), torch.randn(1, 3, 5))
     assert small.a.out_features < 12
     assert (small.longest, small.other) == (12, 12)
+
+
+class Either(nn.Module):
+    """Builds one of two layers, and insists on its size."""
+
+    def __init__(self, size: int, linear: bool) -> None:
+        super().__init__()
+        self.size = size
+        if linear:
+            layer: nn.Module = nn.Linear(self.size, 4)
+        else:
+            layer = nn.LayerNorm(self.size)
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[-1] == self.size
+        return self.layer(x)
+
+
+def test_a_size_that_forward_insists_on_follows_with_one_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = 0
+
+    def counted(*args: Any) -> None:
+        nonlocal checks
+        checks += 1
+        check_model(*args)
+
+    monkeypatch.setattr("prunepass.hosts.torch._replay_module.check_model", counted)
+    small = cut(nn.Sequential(nn.Linear(5, 12), nn.ReLU(), Either(12, True)), TABLE)
+    assert small[2].size == small[0].out_features < 12
+    assert checks == 1
 
 
 class Needed(nn.Module):

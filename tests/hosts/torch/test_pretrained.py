@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -13,26 +12,14 @@ import torch
 import prunepass as pp
 from tests.hosts.torch.families import FAMILIES, Bare, Family, bare
 
-# What the libraries warn of when they are imported and used is not about this package.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:::transformers"),
-    pytest.mark.filterwarnings("ignore:::diffusers"),
-    pytest.mark.filterwarnings("ignore:::huggingface_hub"),
-]
-
 _ATTENTION = ("*attention*", "*Attention*", "*attn*")
 # Their noted sizes are those of the residual stream and of the layers in between at once: one cannot stay whole.
 _ONE_SIZE = ("unet", "vae")
 
 
 @pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    pytest.importorskip("transformers")
-    pytest.importorskip("diffusers")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def pruned(family: Family, keep: tuple[str, ...]) -> tuple[Bare, pp.Result]:
@@ -65,3 +52,13 @@ def test_narrower_layers_between_are_saved_and_loaded_again(name: str, tmp_path:
     config = model.model.config.to_dict()
     assert_loads_again(result.model, family, tmp_path)
     assert model.model.config.to_dict() == config
+
+
+def test_widths_and_groups_of_norms_are_noted_for_all_blocks_at_once(tmp_path: Path) -> None:
+    vae = FAMILIES["vae"]
+    family = replace(vae, entries={**vae.entries, "mid_block_add_attention": False})
+    model, result = pruned(family, ("*quant_conv*",))
+    noted = result.model.model.config
+    assert max(noted["block_out_channels"]) < max(model.model.config["block_out_channels"]) == 32
+    assert_loads_again(result.model, family, tmp_path)
+    assert [size.place for size in result.report.unchanged] == ["model.tile_sample_min_size"]
