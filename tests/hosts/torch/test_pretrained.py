@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 
 import prunepass as pp
 from tests.hosts.torch.families import FAMILIES, Bare, Family, bare
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="the libraries need Python 3.11")
 
 _ATTENTION = ("*attention*", "*Attention*", "*attn*")
 # Their noted sizes are those of the residual stream and of the layers in between at once: one cannot stay whole.
