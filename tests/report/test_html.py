@@ -153,7 +153,7 @@ def test_a_section_that_scrolls_can_be_reached_by_keyboard() -> None:
 
 def test_of_many_groups_that_could_not_be_repaired_a_few_are_named() -> None:
     report = SimpleNamespace(
-        score="", changes={}, repaired=(), unrepaired={f"g{n}": "no mean" for n in range(9)}
+        score="", changes={}, repaired=(), unrepaired={f"g{n}": "no mean" for n in range(9)}, notes=list
     )
     notes = _page._notes(cast(Any, report))
     assert notes[1:4] == tuple(f"Not repaired: g{n}: no mean." for n in range(3))
