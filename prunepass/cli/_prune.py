@@ -118,8 +118,6 @@ def _write(loaded: Loaded, result: Result, wanted: Settings, config: str | None)
 
 
 def _show(face: Face, result: Result, out: str | None) -> None:
-    from .._report import unread_note
-
     report = result.report
     face.show(table(out or "nothing was written", ("", ">before", ">after", ">kept"), report.summary()))
     if face.verbosity > 0:
@@ -135,8 +133,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
         face.show(f"output change: {report.change}")
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
-    if report.unread:
-        face.note(unread_note(report.unread))
+    for note in report.notes():
+        face.note(note)
     _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")

@@ -2,4 +2,5 @@
 
 from ._saved import refuse_saved as refuse_saved
 from ._session import Session as Session
+from ._session import UnchangedSize as UnchangedSize
 from ._session import open_model as open_model

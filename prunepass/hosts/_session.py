@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..ir import Array, Graph, UnsupportedError, UsageError
 from ._saved import no_model, refuse_saved
+
+
+@dataclass(frozen=True, slots=True)
+class UnchangedSize:
+    """A number that a module keeps, equal to a size that was cut, for which no new value is determined.
+
+    Attributes:
+        place: where it is kept, ``blocks.0.width``.
+        value: as it was and is.
+        why: what stands in the way.
+    """
+
+    place: str
+    value: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place} = {self.value} ({self.why})"
 
 
 class Session(Protocol):
@@ -54,6 +73,10 @@ class Session(Protocol):
             UsageError: it is no model of this host.
             VerificationError: it fails, or takes or gives other values than the graph.
         """
+        ...
+
+    def unchanged(self, model: Any) -> tuple[UnchangedSize, ...]:
+        """Sizes that ``model``, a result of ``replay``, keeps as they were because no new value is determined."""
         ...
 
     def feeds(self) -> Mapping[str, Array] | None:

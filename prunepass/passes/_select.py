@@ -9,23 +9,20 @@ from fnmatch import fnmatchcase
 import msgspec
 import numpy as np
 
-from ..ir import Array, Atom, Index, UsageError
+from ..ir import Array, Atom, UsageError
 from ._budget import Budget
 from ._compensate import Compensation
 from ._cost import Cost, CostModel
-from ._coupling import Coupling, Group
+from ._coupling import Coupling
 from ._dead import Remove, dead_first, dead_plan
-from ._knapsack import Chosen, Item, Limits, choose, give_back, kept_by
+from ._knapsack import Chosen, Limits, choose, give_back, kept_by
 from ._latency import LatencyModel
 from ._plan import Plan, plan_for
 from ._terms import counted_terms
+from ._tracks import PRICES, Lot, Track, lots_of, move_all, order_of
 from ._widths import Grain, allowed_widths, least_widths, steps
 
 Scores = Mapping[str, Array]
-
-# How a group's loss grows as it empties. On a trained MobileNetV2 at 0.8 and 0.7 of the cost, plans with 2 changed
-# the outputs 0.74 and 0.70 times as much as plans with 0, which empty a few groups and leave the others whole.
-_CROWDING = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +55,8 @@ class Policy:
         minimum: the multiple of groups that are narrower than ``align``; 0 keeps them whole.
         floor: least fraction of every group that stays.
         mode: ``global`` takes the lowest scores wherever they are (blocks of ``align`` channels compete by
-            the mean of their scores), ``uniform`` takes the same fraction of every group.
+            the mean of their scores), ``uniform`` takes the same fraction of every group, and groups that have
+            the same widths to choose from keep the same.
         ratios: fraction kept by group-name pattern; these groups take exactly that and no part in the rest.
     """
 
@@ -72,8 +70,8 @@ class Policy:
 
     def __post_init__(self) -> None:
         Budget.parse(self.budget)
-        if self.mode not in _PRICES:
-            raise UsageError(f"there is no mode '{self.mode}'", advice=f"there are {', '.join(_PRICES)}")
+        if self.mode not in PRICES:
+            raise UsageError(f"there is no mode '{self.mode}'", advice=f"there are {', '.join(PRICES)}")
         if self.align < 1 or self.minimum < 0 or not 0 <= self.floor <= 1:
             text = f"align {self.align} must be at least 1, minimum {self.minimum} 0 or more"
             raise UsageError(f"{text}, floor {self.floor} a fraction")
@@ -119,7 +117,8 @@ class Policy:
         if budget.latency is not None:
             _take_clocked(self, coupling, tracks, _need(clocked), original)
         else:
-            order = _take(tracks, model, budget, original, _PRICES[self.mode])
+            lots = lots_of(tracks, self.mode)
+            order = _take(lots, model, budget, original, PRICES[self.mode])
             if not budget.met(model.totals, original):
                 raise budget.refuse(model.totals, original, _why(coupling, tracks))
             _give_back(order, model, budget, original)
@@ -143,54 +142,7 @@ class Policy:
         return replace(found, plan=msgspec.structs.replace(found.plan, options=_options(self)))
 
 
-@dataclass
-class _Track:
-    """One group on its way down: ``at`` is the position in ``widths``."""
-
-    group: Group
-    atom: Atom
-    order: Index
-    values: Array
-    widths: list[int]
-    at: int = 0
-
-    @property
-    def width(self) -> int:
-        return self.widths[self.at]
-
-    def prices(self) -> Array:
-        """For each step down from here, the mean score of the channels that it would cut."""
-        starts = self.group.size - np.asarray(self.widths[self.at :])
-        return np.add.reduceat(self.values, starts)[:-1] / np.diff(starts)
-
-    def item(self, mode: str) -> Item:
-        """The widths with the score that stays at each; in mode ``uniform`` every group values the same."""
-        sizes = np.asarray(self.widths)
-        if mode == "uniform":
-            # Concave and alike for all: at any one price equal fractions go.
-            kept = -((1 - sizes / self.group.size) ** 2)
-        else:
-            total = np.concatenate([[0.0], np.cumsum(self.values[::-1])])
-            kept = total[sizes]
-            # Losses of one group add up only while they are small: what is left of it carries the signal alone.
-            kept = -(total[-1] - kept) / (sizes / self.group.size) ** _CROWDING
-        return Item(self.atom, tuple(self.widths), kept)
-
-    def move(self, by: int, model: CostModel) -> None:
-        self.at += by
-        model.set_width(self.atom, self.width)
-
-    def removed(self) -> Index:
-        return np.sort(self.order[: self.group.size - self.width])
-
-
-_PRICES: Mapping[str, Callable[[_Track], Array]] = {
-    "global": _Track.prices,
-    "uniform": lambda track: -np.asarray(track.widths[track.at : -1]) / track.group.size,
-}
-
-
-def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
+def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[Track]:
     grain = steps(coupling, policy.widths)
     least, tracks = least_widths(coupling), []
     for group in coupling.prunable:
@@ -203,11 +155,11 @@ def _tracks(policy: Policy, coupling: Coupling, scores: Scores) -> list[_Track]:
             )
         order = np.argsort(values, kind="stable")
         widths = allowed_widths(group.size, grain[group.atom], policy.floor, least[group.atom])
-        tracks.append(_Track(group, group.atom, order, values[order], widths))
+        tracks.append(Track(group, group.atom, order, values[order], widths))
     return tracks
 
 
-def _fix_ratios(ratios: Mapping[str, float], tracks: list[_Track], model: CostModel) -> None:
+def _fix_ratios(ratios: Mapping[str, float], tracks: list[Track], model: CostModel) -> None:
     """The first pattern that fits a group holds; one that fits none is a slip of the pen."""
     patterns = dict.fromkeys(ratios, False)
     for track in tracks:
@@ -223,7 +175,7 @@ def _fix_ratios(ratios: Mapping[str, float], tracks: list[_Track], model: CostMo
         )
 
 
-def _fix(track: _Track, fraction: float, model: CostModel) -> None:
+def _fix(track: Track, fraction: float, model: CostModel) -> None:
     """Bring one group to a given fraction and leave it there."""
     wanted = fraction * track.group.size + 1e-9
     fits = [width for width in track.widths if width <= wanted] or track.widths[-1:]
@@ -233,20 +185,20 @@ def _fix(track: _Track, fraction: float, model: CostModel) -> None:
 
 
 def _take(
-    tracks: list[_Track], model: CostModel, budget: Budget, original: Cost, price: Callable[[_Track], Array]
-) -> list[_Track]:
+    lots: list[Lot], model: CostModel, budget: Budget, original: Cost, price: Callable[[Track], Array]
+) -> list[Lot]:
     """Step down where ``price`` is lowest until the budget is met; returns the steps in order.
 
     Costs only fall from step to step, so the number of steps is found by bisection.
     """
-    order = _order([price(track) for track in tracks])
+    order = order_of([price(lot.longest) for lot in lots])
     few, many = -1, len(order)
     while many - few > 1:
         count = (few + many) // 2
-        _move_all(tracks, order[:count], model)
+        model.set_widths(move_all(lots, order[:count]))
         few, many = (few, count) if budget.met(model.totals, original) else (count, many)
-    _move_all(tracks, order[:many], model)
-    return [tracks[at] for at in order[:many]]
+    model.set_widths(move_all(lots, order[:many]))
+    return [lots[at] for at in order[:many]]
 
 
 def _need(clocked: Clocked | None) -> Clocked:
@@ -258,7 +210,7 @@ def _need(clocked: Clocked | None) -> Clocked:
 
 
 def _take_clocked(
-    policy: Policy, coupling: Coupling, tracks: list[_Track], clocked: Clocked, original: Cost
+    policy: Policy, coupling: Coupling, tracks: list[Track], clocked: Clocked, original: Cost
 ) -> None:
     """Bring the tracks to the widths that keep the most score under the limits.
 
@@ -293,43 +245,23 @@ def _limits(
     return Limits(clocked.model, clocked.latency, counted, refused)
 
 
-def _order(prices: list[Array]) -> Index:
-    """Which track steps down, step by step, when the cheapest next step goes first.
-
-    A step waits for the dearest one before it in its track, hence the running maximum; of equals the first
-    track goes first.
-    """
-    if not prices:
-        return np.zeros(0, dtype=np.int64)
-    track = np.repeat(np.arange(len(prices)), [len(steps) for steps in prices])
-    waiting = np.concatenate([np.maximum.accumulate(steps) for steps in prices])
-    return track[np.lexsort((track, waiting))]
-
-
-def _move_all(tracks: list[_Track], order: Index, model: CostModel) -> None:
-    """Bring every track to where the steps ``order`` lead."""
-    for track, at in zip(tracks, np.bincount(order, minlength=len(tracks)).tolist(), strict=True):
-        track.at = at
-    model.set_widths({track.atom: track.width for track in tracks})
-
-
-def _give_back(order: list[_Track], model: CostModel, budget: Budget, original: Cost) -> None:
+def _give_back(order: list[Lot], model: CostModel, budget: Budget, original: Cost) -> None:
     """Undo steps, dearest last taken first, as far as the budget still holds.
 
-    What a track's next step back costs only grows while others step back, and what is left only shrinks: a
-    track that could not step back once never can.
+    What a lot's next step back costs only grows while others step back, and what is left only shrinks: a lot
+    that could not step back once never can.
     """
-    stuck = set[Atom]()
-    for track in reversed(order):
-        if track.atom in stuck:
+    stuck = set[int]()
+    for lot in reversed(order):
+        if id(lot) in stuck:
             continue
-        track.move(-1, model)
+        model.set_widths(lot.move(lot.at - 1))
         if not budget.met(model.totals, original):
-            track.move(1, model)
-            stuck.add(track.atom)
+            model.set_widths(lot.move(lot.at + 1))
+            stuck.add(id(lot))
 
 
-def _why(coupling: Coupling, tracks: list[_Track]) -> str:
+def _why(coupling: Coupling, tracks: list[Track]) -> str:
     pinned = len(coupling.groups) - len(coupling.prunable)
     if not tracks:
         return f"nothing can be pruned ({pinned} groups are pinned)"

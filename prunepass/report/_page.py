@@ -156,4 +156,5 @@ def _notes(report: Report) -> tuple[str, ...]:
         notes.append(
             f"Not repaired: {len(left) - _SHOWN} more; the report in JSON names each with its reason."
         )
+    notes += [f"{note[:1].upper()}{note[1:]}." for note in report.notes()]
     return tuple(notes)

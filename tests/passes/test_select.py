@@ -7,8 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from prunepass.ir import Array, BudgetError, UsageError
-from prunepass.passes import Budget, CostModel, Coupling, Plan, Policy, couple, cut, graph_cost
+from prunepass.ir import Array, Atom, BudgetError, UsageError
+from prunepass.passes import (
+    Budget,
+    CostModel,
+    Coupling,
+    Plan,
+    Policy,
+    couple,
+    cut,
+    graph_cost,
+    least_widths,
+)
 from prunepass.passes._widths import allowed_widths, steps
 from tests.graphs import Builder, chain, residual
 from tests.passes.networks import Network, random_networks
@@ -57,9 +67,9 @@ def test_the_budget_is_met_by_the_graph_that_comes_out(mode: str) -> None:
                 assert after[kind] <= fraction * before[kind], network.recipe
 
 
-@pytest.mark.parametrize(("mode", "align"), [("global", 1), ("uniform", 1), ("global", 4)])
-def test_no_block_that_was_taken_could_be_given_back(mode: str, align: int) -> None:
-    for network, coupling, policy, plan in planned({"mode": mode, "align": align}):
+@pytest.mark.parametrize("align", [1, 4])
+def test_no_block_that_was_taken_could_be_given_back(align: int) -> None:
+    for network, coupling, policy, plan in planned({"align": align}):
         model = CostModel(coupling)
         original, budget = model.cost(), Budget.parse(policy.budget)
         chosen, grain = widths(coupling, plan), steps(coupling, align)
@@ -75,6 +85,35 @@ def test_no_block_that_was_taken_could_be_given_back(mode: str, align: int) -> N
                 model.set_width(group.atom, allowed[at - 1])
                 assert not budget.met(model.totals, original), f"{network.recipe}: {group.name}"
                 model.set_width(group.atom, allowed[at])
+
+
+@pytest.mark.parametrize("align", [1, 4])
+def test_uniformly_groups_alike_keep_the_same_and_no_step_of_all_of_them_could_be_given_back(
+    align: int,
+) -> None:
+    together = 0
+    for network, coupling, policy, plan in planned({"mode": "uniform", "align": align}):
+        model = CostModel(coupling)
+        original, budget = model.cost(), Budget.parse(policy.budget)
+        chosen, grain, least = widths(coupling, plan), steps(coupling, align), least_widths(coupling)
+        alike: dict[tuple[int, int], list[tuple[Atom, list[int], int]]] = {}
+        for group in coupling.prunable:
+            assert group.atom is not None
+            allowed = allowed_widths(group.size, grain[group.atom], 0.0, least[group.atom])
+            at = allowed.index(chosen[group.name])
+            model.set_width(group.atom, allowed[at])
+            if len(allowed) > 1:
+                alike.setdefault((group.size, allowed[1]), []).append((group.atom, allowed, at))
+        for rows in alike.values():
+            lowest = max(at for _, _, at in rows)
+            assert all(at == min(lowest, len(allowed) - 1) for _, allowed, at in rows), network.recipe
+            together += len(rows) > 1
+            if lowest:
+                back = {atom: allowed[min(lowest - 1, len(allowed) - 1)] for atom, allowed, _ in rows}
+                model.set_widths(back)
+                assert not budget.met(model.totals, original), network.recipe
+                model.set_widths({atom: allowed[at] for atom, allowed, at in rows})
+    assert together > 10
 
 
 def test_the_lowest_scores_go() -> None:

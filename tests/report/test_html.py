@@ -160,6 +160,7 @@ def test_of_many_groups_that_could_not_be_repaired_a_few_are_named() -> None:
         repaired=(),
         unrepaired={f"g{n}": "no mean" for n in range(9)},
         unread=(),
+        notes=list,
     )
     notes = _page._notes(cast(Any, report))
     assert notes[1:4] == tuple(f"Not repaired: g{n}: no mean." for n in range(3))

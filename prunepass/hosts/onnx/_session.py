@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from ...ir import Array, Graph, UnsupportedError, VerificationError
+from .._session import UnchangedSize
 from ._capture import capture
 from ._inputs import example_data
 from ._load import as_given, is_graphsurgeon, load
@@ -76,6 +77,10 @@ class OnnxSession:
         if lost:
             raise VerificationError(f"the model lacks the outputs {lost}", where=opened.graph.name)
         return [made[name] for name in self.graph.outputs]
+
+    def unchanged(self, model: Any) -> tuple[UnchangedSize, ...]:
+        """None: a file keeps no sizes beside its tensors and operations."""
+        return ()
 
     def feeds(self) -> Mapping[str, Array] | None:
         """The example inputs that the user gave as arrays."""

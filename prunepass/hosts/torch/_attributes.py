@@ -8,16 +8,17 @@ from typing import Any
 
 from torch import nn
 
+from ._agreement import Update
 from ._contradictions import contradiction, turned
 from ._layers import sources_for
+from ._links import Fields
 from ._mismatch import ReplayMismatch
 from ._sizes import Change, Facts, Size
 from ._solve import Entry, Solution, solve
 from ._statement import attributes_read
 from ._trace import Trace
 
-Update = tuple[Any, str, Any]
-_INTERNAL = frozenset(vars(nn.Module()))
+INTERNAL = frozenset(vars(nn.Module()))
 _Wanted = dict[Size, list[Entry]]
 
 
@@ -36,12 +37,17 @@ class OwnUpdates:
     turned: ReplayMismatch | None
 
 
-def own_updates(model: nn.Module, facts: Facts, trace: Trace) -> OwnUpdates:
+def own_updates(
+    model: nn.Module, facts: Facts, trace: Trace, foreign: frozenset[int] = frozenset()
+) -> OwnUpdates:
     """What becomes of the numbers that ``model`` keeps.
 
     Where the trace tells what a size was computed from, its attributes follow. Sizes that it does not explain
     change every attribute that equals the old size, when all changed operations of the module agree on one
     new size; what the module itself does not keep is looked for in the modules around it.
+
+    Args:
+        foreign: identities of objects that the model shares with others and that are therefore not changed.
 
     Raises:
         ReplayMismatch: operations want one attribute to become different sizes, or the source writes a size
@@ -59,20 +65,22 @@ def own_updates(model: nn.Module, facts: Facts, trace: Trace) -> OwnUpdates:
         wish = _Wish(module, path, solution)
         rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
         guessed += [*wish.updates(), *_shape_updates(wish, facts), *_from_around(model, rest, path, solution)]
-    stated = list(stated_updates(model, solution))
+    stated = list(stated_updates(model, solution, foreign))
     guessed = [one for one in guessed if not any(_same(one, other) for other in stated)]
     return OwnUpdates(stated, guessed, turned(facts.before, solution))
 
 
-def stated_updates(model: nn.Module, solution: Solution) -> Iterator[Update]:
+def stated_updates(model: nn.Module, solution: Solution, foreign: frozenset[int]) -> Iterator[Update]:
     """The attributes that the solution changes, rows of numbers as a whole and in their own type."""
     rows: dict[tuple[str, tuple[str, ...], str], dict[int | None, int]] = {}
     for at, value in solution.values.items():
         if value != at.value:
             rows.setdefault((at.path, at.inside, at.name), {})[at.index] = value
     for (path, inside, name), entries in rows.items():
-        owner = owner_of(model, path, inside)
-        current = vars(owner)[name]
+        holder = owner_of(model, path, inside)
+        if id(holder) in foreign:
+            continue
+        owner, current = Fields(holder) if inside else holder, vars(holder)[name]
         if None in entries:
             yield owner, name, entries[None]
         else:
@@ -96,7 +104,7 @@ def size_attributes(module: nn.Module) -> dict[str, Size]:
     read = attributes_read(type(module))
     found: dict[str, Size] = {}
     for name, value in vars(module).items():
-        if name in _INTERNAL or (read is not None and name not in read):
+        if name in INTERNAL or (read is not None and name not in read):
             continue
         if _is_size(value):
             found[name] = value

@@ -11,14 +11,6 @@ import torch
 from torch import nn
 
 
-def put(owner: Any, name: str, value: Any) -> None:
-    """Set an attribute; objects beside modules may refuse it (a frozen configuration), and read it there."""
-    if isinstance(owner, nn.Module):
-        setattr(owner, name, value)
-    else:
-        vars(owner)[name] = value
-
-
 class Kept:
     """What a module holds: tensors, gradients, flags, attributes and hooks.
 
@@ -35,7 +27,7 @@ class Kept:
     def restore(self) -> None:
         """Give everything back; to do so twice changes nothing."""
         for owner, name, value in reversed(self.changes):
-            put(owner, name, value)
+            setattr(owner, name, value)
         self._attributes.restore()
         for parameter, gradient, flag in self._gradients:
             parameter.requires_grad_(flag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,16 @@ import torch
 from torch import nn
 
 from ...ir import Array, Graph, Param
+from .._session import UnchangedSize
 from ._absorb import absorbed
-from ._attributes import OwnUpdates, Update, own_updates
+from ._agreement import Update
+from ._attributes import OwnUpdates, own_updates
 from ._check import check_model
 from ._copy import copied
+from ._declared_sizes import Declared, declared_sizes, foreign_holders
 from ._export import export
 from ._inputs import tensors_of
-from ._kept import Kept, put
+from ._kept import Kept
 from ._lock import locked
 from ._mismatch import ReplayMismatch, first_difference
 from ._sizes import Facts, layer_sizes
@@ -27,7 +31,6 @@ from ._trace import Trace
 _NAMES = 4
 
 
-@locked
 def replay_module(
     model: nn.Module,
     before: Graph,
@@ -52,21 +55,83 @@ def replay_module(
         ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
         UnsupportedError: the module cannot be copied.
     """
+    return replayed(model, before, after, example_inputs, inplace=inplace, trace=trace).module
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay gives: the module, and sizes it keeps for which no new value is determined."""
+
+    module: nn.Module
+    unchanged: tuple[UnchangedSize, ...]
+
+
+@locked
+def replayed(
+    model: nn.Module,
+    before: Graph,
+    after: Graph,
+    example_inputs: Any,
+    *,
+    inplace: bool | Kept = False,
+    trace: Trace | None = None,
+) -> Replayed:
+    """Replay as :func:`replay_module`, and tell what did not follow."""
     if trace is None:
         trace = Trace()
         export(model, example_inputs, trace)
     target = model if inplace else copied(model)
-    facts, done = Facts(before, after), inplace.changes if isinstance(inplace, Kept) else []
-    updates = own_updates(target, facts, trace)
+    foreign = frozenset[int]() if inplace else foreign_holders(model)
+    done = inplace.changes if isinstance(inplace, Kept) else []
+    job = _Job(target, Facts(before, after), example_inputs, foreign, done)
+    updates = own_updates(target, job.facts, trace, foreign)
     for fewer in _fewer(updates):
         with suppress(ReplayMismatch):
-            _attempt(target, fewer, facts, example_inputs, done)
-            return target
+            return Replayed(target, tuple(_attempt(job, fewer)))
     try:
-        _attempt(target, [*updates.stated, *updates.guessed], facts, example_inputs, done)
+        return Replayed(target, tuple(_attempt(job, [*updates.stated, *updates.guessed], last=True)))
     except ReplayMismatch as mismatch:
         raise (updates.turned or mismatch) from mismatch
-    return target
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be changed, to what, checked with which inputs; and whose objects are not its own.
+
+    Attributes:
+        done: what has been changed, and what it was, in order.
+    """
+
+    target: nn.Module
+    facts: Facts
+    example_inputs: Any
+    foreign: frozenset[int]
+    done: list[Update]
+
+    def check(self) -> None:
+        """Hold the module against the cut graph.
+
+        Numbers that it computes from widths may change where weights can make that good.
+        """
+        try:
+            check_model(self.target, self.example_inputs, self.facts.before, self.facts.after)
+        except ReplayMismatch as mismatch:
+            found = None if mismatch.captured is None else absorbed(self.facts.after, mismatch.captured)
+            if found is None or first_difference(found, mismatch.captured) is not None:  # type: ignore[arg-type]
+                raise
+            self.set(_tensor_updates(self.target, self.facts.after, found))
+
+    def set(self, updates: Iterable[Update]) -> None:
+        """Set attributes and note what they were."""
+        for owner, name, value in updates:
+            self.done.append((owner, name, getattr(owner, name)))
+            setattr(owner, name, value)
+
+    def undo(self, count: int) -> None:
+        """Give back everything after the first ``count`` changes."""
+        for owner, name, value in reversed(self.done[count:]):
+            setattr(owner, name, value)
+        del self.done[count:]
 
 
 def _fewer(updates: OwnUpdates) -> Iterator[list[Update]]:
@@ -83,42 +148,39 @@ def _fewer(updates: OwnUpdates) -> Iterator[list[Update]]:
         yield [*updates.stated, *(u for u in updates.guessed if (type(u[0]), u[1]) == wanted)]
 
 
-def _attempt(
-    target: nn.Module, updates: list[Update], facts: Facts, example_inputs: Any, done: list[Update]
-) -> None:
-    """Change ``target`` and check it; if anything fails it is as it was. Changes are noted in ``done``."""
-    begun = len(done)
+def _attempt(job: _Job, updates: list[Update], *, last: bool = False) -> list[UnchangedSize]:
+    """Change the module and check it; if anything fails it is as it was. Tells what did not follow."""
+    begun = len(job.done)
     try:
-        layers = layer_sizes(target, facts)
-        _set(updates, done)
-        _set(_tensor_updates(target, facts.before, facts.after), done)
+        layers = layer_sizes(job.target, job.facts)
+        job.set(updates)
+        job.set(_tensor_updates(job.target, job.facts.before, job.facts.after))
         # One after the other: a size may be derived from another one.
         for layer in layers:
             update = layer.follow()
-            _set([update] if update else [], done)
-        _hold(target, facts, example_inputs, done)
+            job.set([update] if update else [])
+        return _checked(job, declared_sizes(job.target, job.done[begun:], job.foreign), last=last)
     except BaseException:
-        for owner, name, value in reversed(done[begun:]):
-            put(owner, name, value)
+        job.undo(begun)
         raise
 
 
-def _hold(target: nn.Module, facts: Facts, example_inputs: Any, done: list[Update]) -> None:
-    """Check ``target``; numbers that it computes from widths may change where weights can make that good."""
+def _checked(job: _Job, declared: Declared, *, last: bool) -> list[UnchangedSize]:
+    """Let declared sizes follow and check the module; at ``last`` also without, for its code may need them so."""
+    at = len(job.done)
+    job.set(declared.updates)
     try:
-        check_model(target, example_inputs, facts.before, facts.after)
+        job.check()
     except ReplayMismatch as mismatch:
-        found = None if mismatch.captured is None else absorbed(facts.after, mismatch.captured)
-        if found is None or first_difference(found, mismatch.captured) is not None:  # type: ignore[arg-type]
+        if not last or not declared.is_read(job.target):
             raise
-        _set(_tensor_updates(target, facts.after, found), done)
-
-
-def _set(updates: Iterable[Update], done: list[Update]) -> None:
-    """Set attributes and note what they were."""
-    for owner, name, value in updates:
-        done.append((owner, name, getattr(owner, name)))
-        put(owner, name, value)
+        job.undo(at)
+        try:
+            job.check()
+        except ReplayMismatch:
+            raise mismatch from None
+        return [*declared.unchanged, *declared.refused(job.target)]
+    return declared.unchanged
 
 
 def _tensor_updates(model: nn.Module, before: Graph, after: Graph) -> list[Update]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import fx, nn
 from torch.export import ExportedProgram
 
 from ...ir import Array, Graph, UnsupportedError, VerificationError
+from .._session import UnchangedSize
 from ._batch import with_free_batch
 from ._capture import capture_outputs
 from ._export import export
@@ -19,7 +21,7 @@ from ._kept import Kept
 from ._parting import parting
 from ._remedies import constrain
 from ._replay_graph import replay_graph
-from ._replay_module import replay_module
+from ._replay_module import replayed
 from ._trace import Trace
 from ._unread import with_unread
 
@@ -36,6 +38,7 @@ class TorchSession:
         self._model = model = plain_module(model)
         given = example_inputs if example_inputs is not None else _own_inputs(model)
         self._inputs = given
+        self._unchanged = WeakKeyDictionary[nn.Module, tuple[UnchangedSize, ...]]()
         self._trace = Trace()
         self._module = export(model, given, self._trace)
         is_graph = isinstance(model, (ExportedProgram, fx.GraphModule))
@@ -52,7 +55,9 @@ class TorchSession:
         if inplace and self._kept is None:
             self._kept = Kept(self._model)
         where = self._kept if inplace and self._kept is not None else False
-        return replay_module(self._model, before, after, self._inputs, inplace=where, trace=self._trace)
+        result = replayed(self._model, before, after, self._inputs, inplace=where, trace=self._trace)
+        self._unchanged[result.module] = result.unchanged
+        return result.module
 
     def undo(self) -> None:
         """The user's own module as it was before the first replay in place."""
@@ -69,6 +74,10 @@ class TorchSession:
         """The captured module at every batch size; what the user captured stays what was captured."""
         given = isinstance(self._model, (ExportedProgram, fx.GraphModule))
         return self._module if given else with_free_batch(self._module, self._model, self._inputs)
+
+    def unchanged(self, model: Any) -> tuple[UnchangedSize, ...]:
+        """Sizes that a replayed module keeps as they were because no new value is determined."""
+        return self._unchanged.get(model, ())
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         """``before`` with pins or ties that avoid ``mismatch``; itself where there are none."""

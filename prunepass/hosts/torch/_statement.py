@@ -28,8 +28,8 @@ def attributes_read(kind: type) -> frozenset[str] | None:
 @cache
 def _attributes_read(kind: type) -> frozenset[str] | None:
     found: set[str] = set()
-    for base in _own_bases(kind):
-        tree = _class_tree(base)
+    for base in own_bases(kind):
+        tree = class_tree(base)
         if tree is None:
             return None
         for method in ast.walk(tree):
@@ -38,12 +38,12 @@ def _attributes_read(kind: type) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _own_bases(kind: type) -> list[type]:
+def own_bases(kind: type) -> list[type]:
     return [base for base in kind.__mro__ if base not in (nn.Module, object)]
 
 
 @cache
-def _class_tree(kind: type) -> ast.AST | None:
+def class_tree(kind: type) -> ast.AST | None:
     """The source of one class with the line numbers of its file."""
     try:
         lines, start = inspect.getsourcelines(kind)
