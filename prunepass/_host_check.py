@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .hosts import Session
-from .ir import Array, Graph, VerificationError, evaluate
+from .ir import Array, BackendError, Graph, ModelError, VerificationError, evaluate
 from .passes import largest_moves, makes_codes, number_difference, random_inputs, refuse_nan, relative_error
 
 _EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
@@ -22,6 +23,20 @@ class HostCheck:
     tolerance: float
 
 
+def check_runs(session: Session, model: Any) -> None:
+    """Refuse a file that its own engine does not run as it is, before any work is done on it.
+
+    Raises:
+        ModelError: in the engine's words.
+    """
+    if session.form != "onnx":
+        return  # what was traced has run
+    try:
+        session.run(model, _typed(session.graph, session.feeds() or random_inputs(session.graph)))
+    except BackendError as error:
+        raise ModelError(error.what, where=error.where, advice="it fails as it is, before any cut") from error
+
+
 def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     """Run the pruned model in its own host and compare its outputs with the cut graph's reference.
 
@@ -32,8 +47,7 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     Raises:
         VerificationError: an output differs. ModelError: an output is NaN throughout.
     """
-    feeds = session.feeds() or random_inputs(small)
-    typed = {name: array.astype(_numpy_type(small.values[name].dtype)) for name, array in feeds.items()}
+    typed = _typed(small, session.feeds() or random_inputs(small))
     values = evaluate(small, typed)
     tolerance = 4 * _coarsest(small) * (len(small.nodes) + 16)
     pairs = {
@@ -53,6 +67,10 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
                 where=small.name,
             )
     return HostCheck(max(errors.values(), default=0.0), tolerance)
+
+
+def _typed(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.astype(_numpy_type(graph.values[name].dtype)) for name, array in feeds.items()}
 
 
 def _error(got: Array, want: Array, *, exact: bool) -> float:

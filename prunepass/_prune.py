@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ._clock import Setting, setting_of
-from ._host_check import host_check
+from ._host_check import check_runs, host_check
 from ._report import Report, report_of
 from ._search import has_latency
 from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
 from ._wanted import PruneOptions, of_form, wanted
 from .hosts import Session, open_model
-from .ir import BudgetError, UsageError
+from .ir import BudgetError, UsageError, check_memory
 from .passes import (
     Budget,
     Grain,
@@ -113,6 +113,8 @@ def prune(
     steps = _steps(asked.pipeline, budget, score, align, asked.policy)
     check_clock(steps, setting)
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
+    check_memory(session.graph)
+    check_runs(session, model)
     graph = keep_matching(session.graph, asked.keep)
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
     with _advised(session):
@@ -213,6 +215,7 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
     _check_plan(plan)
     session = open_model(original, inputs, form="graph")
     plan.check(session.graph)
+    check_memory(session.graph)
     graph = plan.constrain(session.graph)
     small = cut(graph, plan)
     given = session.feeds()

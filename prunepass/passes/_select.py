@@ -14,6 +14,7 @@ from ._cost import Cost, CostModel
 from ._coupling import Coupling, Group
 from ._knapsack import Chosen, Item, Limits, choose, give_back, kept_by
 from ._latency import LatencyModel
+from ._pinned import advice_of, by_reason, closed
 from ._plan import Plan, plan_for
 from ._terms import counted_terms
 from ._widths import Grain, allowed_widths, least_widths, steps
@@ -98,15 +99,16 @@ class Policy:
         original = model.cost()
         budget = Budget.parse(self.budget)
         _fix_ratios(self.ratios, tracks, model)
-        if not tracks and coupling.groups and any(fraction < 1 for fraction in budget.limits.values()):
-            # Else a budget on channels would be met by there being none that may go.
-            raise budget.refuse(model.totals, original, _why(coupling, tracks))
+        held = coupling.groups or closed(coupling.graph)
+        if not tracks and held and any(fraction < 1 for fraction in budget.limits.values()):
+            # Else a budget would be met by there being no channels that may go, or no work that can be counted.
+            raise budget.refuse(model.totals, original, _why(coupling, tracks), advice_of(coupling))
         if budget.latency is not None:
             _take_clocked(self, coupling, tracks, _need(clocked), original)
         else:
             order = _take(tracks, model, budget, original, _PRICES[self.mode])
             if not budget.met(model.totals, original):
-                raise budget.refuse(model.totals, original, _why(coupling, tracks))
+                raise budget.refuse(model.totals, original, _why(coupling, tracks), advice_of(coupling))
             _give_back(order, model, budget, original)
         remove = {track.group.name: track.removed() for track in tracks}
         return plan_for(coupling, remove, **_options(self))
@@ -248,7 +250,7 @@ def _take_clocked(
         cost = CostModel(coupling)
         cost.set_widths(chosen.widths)
         why = f"{_why(coupling, tracks)} (predicted latency={nearest:.3f})"
-        raise Budget.parse(policy.budget).refuse(cost.totals, original, why)
+        raise Budget.parse(policy.budget).refuse(cost.totals, original, why, advice_of(coupling))
     for track in tracks:
         track.at = track.widths.index(chosen.widths[track.atom])
 
@@ -300,9 +302,11 @@ def _give_back(order: list[_Track], model: CostModel, budget: Budget, original: 
 
 def _why(coupling: Coupling, tracks: list[_Track]) -> str:
     pinned = len(coupling.groups) - len(coupling.prunable)
+    held = f"{pinned} are pinned" if tracks else f"{pinned} groups are pinned"
+    said = f"{held}{by_reason(coupling)}"
     if not tracks:
-        return f"nothing can be pruned ({pinned} groups are pinned)"
-    return f"all {len(tracks)} prunable groups are at their least width and {pinned} are pinned"
+        return f"nothing can be pruned ({said})"
+    return f"all {len(tracks)} prunable groups are at their least width and {said}"
 
 
 def _options(policy: Policy) -> dict[str, object]:
