@@ -14,7 +14,7 @@ STAMPS := $(VENV)/.prunepass
 RECIPE := Makefile pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-torch test lint format bench clean
+.PHONY: help demo demo-torch test nightly lint format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,9 @@ demo-torch: $(STAMPS)/demo-torch  ## the same with a trained PyTorch MobileNetV2
 
 test: $(STAMPS)/test  ## run all tests and print the coverage
 	$(PY) -m pytest --numprocesses=$(WORKERS) --dist=loadfile --cov=prunepass --cov-report=term $(ARGS)
+
+nightly: $(STAMPS)/test  ## 20,000 damaged models through the command line; SEED=n instead of that of the day
+	$(PY) -m tests.cli.mutants.campaign --count 20000 $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: $(STAMPS)/test  ## ruff, mypy --strict and pyright
 	$(PY) -m ruff check .
@@ -42,7 +45,7 @@ bench: $(STAMPS)/bench  ## compare with the peers: make bench ARGS="NAME --quick
 	$(PY) -m bench.compare $(ARGS)
 
 clean:  ## remove build products and caches; environments stay
-	rm -rf $(STAMPS) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(STAMPS) build dist mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(STAMPS)/venv:
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .hosts import Session
-from .ir import Array, Graph, VerificationError, walk
+from .ir import Array, BackendError, Graph, ModelError, VerificationError, walk
 from .passes import (
     largest_moves,
     makes_codes,
@@ -45,6 +45,20 @@ class HostCheck:
     drawn: tuple[str, ...] = ()
 
 
+def check_runs(session: Session, model: Any) -> None:
+    """Refuse a file that its own engine does not run as it is, before any work is done on it.
+
+    Raises:
+        ModelError: in the engine's words.
+    """
+    if session.form != "onnx":
+        return  # what was traced has run
+    try:
+        session.run(model, _typed(session.graph, session.feeds() or random_inputs(session.graph)))
+    except BackendError as error:
+        raise ModelError(error.what, where=error.where, advice="it fails as it is, before any cut") from error
+
+
 def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     """Run the pruned model in its own host and compare its outputs with the cut graph's reference.
 
@@ -57,8 +71,7 @@ def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:
     Raises:
         VerificationError: an output differs. ModelError: an output is NaN throughout.
     """
-    feeds = session.feeds() or random_inputs(small)
-    typed = {name: array.astype(_numpy_type(small.values[name].dtype)) for name, array in feeds.items()}
+    typed = _typed(small, session.feeds() or random_inputs(small))
     pairs = _pairs(session, pruned, small, typed)
     drawn = tuple(name for name in pairs if name in random_values(small))
     for name in drawn:
@@ -113,6 +126,10 @@ def _refuse(small: Graph, name: str, error: float, allowed: float) -> None:
             where=small.name,
             advice=_ADVICE,
         )
+
+
+def _typed(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.astype(_numpy_type(graph.values[name].dtype)) for name, array in feeds.items()}
 
 
 def _error(got: Array, want: Array, *, exact: bool) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ._clock import Setting, setting_of
-from ._host_check import host_check
+from ._host_check import check_runs, host_check
 from ._replayed import all_or_nothing, replayed
 from ._report import Report, report_of
 from ._search import has_latency
@@ -19,7 +19,7 @@ from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
 from ._wanted import PruneOptions, of_form, wanted
 from .hosts import Session, open_model
-from .ir import BudgetError, UsageError
+from .ir import BudgetError, UsageError, check_memory
 from .passes import (
     Budget,
     Grain,
@@ -117,6 +117,8 @@ def prune(
     steps = _steps(asked.pipeline, budget, score, align, asked.policy)
     check_clock(steps, setting)
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
+    check_memory(session.graph)
+    check_runs(session, model)
     graph = keep_matching(session.graph, asked.keep)
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
     with all_or_nothing(session), _advised(session):
@@ -227,6 +229,7 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
     _check_plan(plan)
     session = open_model(original, inputs, form="graph")
     plan.check(session.graph)
+    check_memory(session.graph)
     graph = plan.constrain(session.graph)
     small = cut(graph, plan)
     given = session.feeds()

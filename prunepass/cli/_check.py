@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._face import Face, spoken, table
-from ._finding import Finding
+from ._finding import GONE, Finding
 
 if TYPE_CHECKING:
     from ..ir import Graph
-    from ..passes import Plan
+    from ..passes import Budget, Grain, Plan
     from ._models import Loaded
+    from ._promised import Promised
 
 # Of the variance of outputs that only rounding in float32 changes.
 _SAME = 1e-8
@@ -39,20 +40,22 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     from ._files import Outputs, check_outputs
     from ._models import check_apart, load
     from ._progress import progress
+    from ._promised import promised
     from ._sarif import to_sarif
 
     sarif, shape, backend = given["sarif"], given["shape"], given["backend"]
     check_outputs((sarif,), (out, against, plan_file))
     plan = Plan.load(plan_file)
+    held = promised(plan)
     original, pruned = load(against, shape), load(out, shape)
     for loaded in (original, pruned):
         check_apart(loaded, sarif)
     with progress(face) as shown:
         shown.say("proving")
-        findings = _promises(original, pruned, plan)
+        findings = _promises(original, pruned, plan, held)
         if backend:
             shown.say("measuring")
-            findings += timed(original, pruned, plan, backend)
+            findings += timed(original, pruned, held, backend)
     if sarif is not None:
         with Outputs() as outputs:
             outputs.text(sarif, to_sarif(out, findings))
@@ -74,19 +77,21 @@ def _tell(face: Face, out: str, findings: list[Finding], as_json: bool) -> None:
             click.echo(f"prunepass: error: [{finding.rule}] {place}{finding.text}", err=True)
 
 
-def _promises(original: Loaded, pruned: Loaded, plan: Plan) -> list[Finding]:
+def _promises(original: Loaded, pruned: Loaded, plan: Plan, held: Promised) -> list[Finding]:
     from .._analyze import capture
     from ..passes import cut
+    from ._promised import floor_kept
 
     graph = capture(original.model, original.inputs)
     plan.check(graph)
     graph = plan.constrain(graph)
     expected, found = cut(graph, plan), capture(pruned.model, pruned.inputs)
     widths = _widths(graph, expected, found)
-    findings = [*widths, _budget(graph, expected if all(w.holds for w in widths) else found, plan)]
+    made = expected if all(w.holds for w in widths) else found
+    findings = [*widths, _budget(graph, made, plan, held.limits())]
     if all(finding.holds for finding in widths):
         findings.insert(0, _proof(original, pruned, plan))
-    return [*findings, *_grain(graph, plan)]
+    return [*findings, *_grain(graph, plan, held.widths()), *floor_kept(plan, held.floor)]
 
 
 def _proof(original: Loaded, pruned: Loaded, plan: Plan) -> Finding:
@@ -124,15 +129,14 @@ def _widths(graph: Graph, expected: Graph, found: Graph) -> list[Finding]:
     return list(wrong.values()) or [holds]
 
 
-def _budget(graph: Graph, found: Graph, plan: Plan) -> Finding:
-    from ..passes import Budget, couple, graph_cost
+def _budget(graph: Graph, found: Graph, plan: Plan, budget: Budget | None) -> Finding:
+    from ..passes import couple, graph_cost
 
-    text = plan.options.get("budget")
-    if not isinstance(text, str):
-        return Finding("budget", True, "the plan names none")
-    if Budget.parse(text).dead:
+    if budget is None:
+        return Finding("budget", False, f"the plan names none, so there is none to hold ({GONE})")
+    if budget.dead:
         return _unchanged(graph, found)
-    budget, before, after = Budget.parse(text), graph_cost(graph), graph_cost(found)
+    before, after = graph_cost(graph), graph_cost(found)
     totals = {kind: after[kind] for kind in budget.counted}
     if not totals:
         return Finding("budget", True, f"{budget} is measured: with --backend")
@@ -156,22 +160,14 @@ def _unchanged(graph: Graph, found: Graph) -> Finding:
     return Finding("budget", change < _SAME, f"outputs change by {change:.1e} of their variance, budget dead")
 
 
-def _grain(graph: Graph, plan: Plan) -> list[Finding]:
+def _grain(graph: Graph, plan: Plan, wanted: Grain | None) -> list[Finding]:
     """Every group that was cut must have a width on the grain that the plan was made for."""
-    from ..ir import UsageError
-    from ..passes import Grain, allowed_widths, couple, steps
+    from ..passes import allowed_widths, couple, steps
 
-    align, by_work = plan.options.get("align", 1), plan.options.get("grain", {})
-    if not isinstance(align, int) or not isinstance(by_work, dict):
-        return []
-    if not all(isinstance(step, (int, float)) for step in by_work.values()):
-        raise UsageError(
-            f"the plan's grain is no table of multiples: {by_work}", advice="make the plan again"
-        )
-    minimum = plan.options.get("minimum", 0)
-    wanted = Grain(align, by_work, minimum if isinstance(minimum, int) else 0)
+    if wanted is None:
+        return [Finding("grain", False, f"the plan does not say which multiples widths come in ({GONE})")]
     if wanted.coarsest <= 1:
-        return []
+        return [Finding("grain", True, "any width was asked for")]
     coupling = couple(graph)
     grain = steps(coupling, wanted)
     wrong = []

@@ -9,24 +9,23 @@ from ._finding import Finding
 if TYPE_CHECKING:
     from ..backends import Clock
     from ..measure import Comparison
-    from ..passes import Plan
     from ._models import Loaded
+    from ._promised import Promised
 
 # A latency budget was met as measured when the plan was made; another measurement may differ by this much of it.
 MARGIN = 0.03
 
 
-def timed(original: Loaded, pruned: Loaded, plan: Plan, backend: str) -> list[Finding]:
+def timed(original: Loaded, pruned: Loaded, held: Promised, backend: str) -> list[Finding]:
     """Not slower than the original; and where the plan has a latency budget, within it and ``MARGIN``."""
     from .._clock import EngineClock, setting_of
     from ..hosts import open_model
 
-    threads = plan.options.get("threads", 1)
-    setting = setting_of(backend, threads if isinstance(threads, int) else 1)
+    setting = setting_of(backend, held.threads)
     session = open_model(original.model, original.inputs, form="graph")
     with EngineClock(setting, session, original.model, original.inputs) as clock:
         result = clock.compare(pruned.model)
-    return [_speed(result, setting.clock), *_latency(result, setting.clock, plan)]
+    return [_speed(result, setting.clock), *_latency(result, setting.clock, held)]
 
 
 def _speed(result: Comparison, clock: Clock) -> Finding:
@@ -39,15 +38,14 @@ def _speed(result: Comparison, clock: Clock) -> Finding:
     return Finding("speed", not is_slower(result, clock), text)
 
 
-def _latency(result: Comparison, clock: Clock, plan: Plan) -> list[Finding]:
+def _latency(result: Comparison, clock: Clock, held: Promised) -> list[Finding]:
     from .._clock import fraction
-    from ..passes import Budget
 
-    text = plan.options.get("budget")
-    limit = Budget.parse(text).latency if isinstance(text, str) else None
+    budget = held.limits()
+    limit = None if budget is None else budget.latency
     if limit is None:
         return []
-    made = plan.options.get("backend", result.backend)
+    made = held.backend or result.backend
     if made != result.backend:
         return [
             Finding("latency", True, f"not held: the budget is for {made}, measured was {result.backend}")

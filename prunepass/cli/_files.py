@@ -71,7 +71,12 @@ class Outputs:
         return self._staged[wanted]
 
     def text(self, target: str | Path, text: str) -> None:
-        self.path(target).write_text(text, encoding="utf-8", newline="\n")
+        # Names of files may hold bytes that are no text; they are written as they are.
+        data = text.encode("utf-8", errors="surrogateescape")
+        try:
+            self.path(target).write_bytes(data)
+        except OSError as error:
+            raise UsageError(f"cannot write: {error.strerror}", where=str(target)) from error
 
     def __enter__(self) -> Outputs:
         return self

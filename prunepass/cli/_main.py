@@ -20,6 +20,7 @@ from ._messages import report
 from ._passes import passes
 from ._prune import prune
 from ._schema import schema
+from ._stdout import written
 from ._stop import Stop
 from ._sweep import sweep
 
@@ -65,7 +66,8 @@ def run(args: Sequence[str] | None, stop: Stop) -> int:
     """Run one command and return its exit code, which is that of the signal where one came."""
     face, done = Face(), None
     try:
-        done = prunepass.main(args, prog_name="prunepass", standalone_mode=False, obj=face)
+        with written():
+            done = prunepass.main(args, prog_name="prunepass", standalone_mode=False, obj=face)
     except (click.Abort, KeyboardInterrupt):
         return _stopped(stop)
     except BaseException as error:

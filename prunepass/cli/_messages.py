@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from ..ir import PrunepassError
 
-_USAGE, _INTERNAL = 2, 70
+_USAGE, _MODEL, _INTERNAL = 2, 3, 70
 _SOURCE_LINE = re.compile(r"(?:^|[\s,(])([^\s,()]+\.\w+:\d+)\)?$")
 _FAULT = "this is a fault in prunepass: please report it with the traceback"
 
@@ -27,10 +28,16 @@ def report(error: Exception, *, verbose: bool = False) -> int:
         _say(message(error), *_notes(error))
         _trace(error, verbose and isinstance(error, InternalError))
         return error.exit_code
-    if isinstance(error, OSError) and error.filename is not None:
-        _say(f"prunepass: error: [usage] {error.filename}: {error.strerror}")
+    if isinstance(error, (OSError, UnicodeEncodeError)):
+        _say(f"prunepass: error: [usage] {_of_the_system(error)}")
         _trace(error, verbose)
         return _USAGE
+    if isinstance(error, MemoryError):
+        _say(
+            f"prunepass: error: [unsupported] there is not enough memory: {error} (give smaller inputs: --shape)"
+        )
+        _trace(error, verbose)
+        return _MODEL
     advice = _FAULT if verbose else f"{_FAULT} that -v prints"
     _say(f"prunepass: error: [internal] {type(error).__name__}: {error} ({advice})", *_notes(error))
     _trace(error, verbose)
@@ -56,6 +63,15 @@ def _place(error: PrunepassError) -> tuple[str, str]:
     return found[1], f"{rest}: " if rest else ""
 
 
+def _of_the_system(error: OSError | UnicodeEncodeError) -> str:
+    """What the system refused: a file by its name, or what is written to without one, such as a terminal."""
+    if isinstance(error, UnicodeEncodeError):
+        text = ascii(error.object[error.start : error.end])
+        return f"{text} cannot be written in {error.encoding} (rename it, or set PYTHONIOENCODING=utf-8)"
+    said = error.strerror or str(error)
+    return f"{error.filename}: {said}" if error.filename is not None else f"cannot read or write: {said}"
+
+
 def _click_message(error: click.ClickException) -> str:
     text = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
@@ -68,8 +84,9 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _say(*lines: str) -> None:
-    for line in lines:
-        click.echo(line, err=True)
+    with suppress(OSError):  # where nothing can be said the exit code says it
+        for line in lines:
+            click.echo(line, err=True)
 
 
 def _trace(error: BaseException, wanted: bool) -> None:

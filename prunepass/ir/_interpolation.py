@@ -104,6 +104,9 @@ _ROUNDING: Mapping[str, Callable[[Array, Axis], Array]] = {
 }
 
 
+_WHOLE = slice(None)
+
+
 def check_kind(kind: Kind) -> None:
     """Refuse words that are not known.
 
@@ -129,11 +132,11 @@ def cubic(distance: Array, a: float) -> Array:
     return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
-def weights(axis: Axis, kind: Kind) -> Array:
-    """The matrix of shape ``(out, size)`` that makes the result; each row sums to 1."""
-    at = places(axis, kind.coordinates)
-    matrix = np.zeros((axis.out, axis.size))
-    rows = np.arange(axis.out)
+def weights(axis: Axis, kind: Kind, part: slice = _WHOLE) -> Array:
+    """The matrix of shape ``(out, size)`` that makes the result, or some of its rows; each sums to 1."""
+    at = places(axis, kind.coordinates)[part]
+    matrix = np.zeros((len(at), axis.size))
+    rows = np.arange(len(at))
     if kind.mode == "nearest":
         matrix[rows, np.clip(_ROUNDING[kind.rounding](at, axis), 0, axis.size - 1).astype(np.int64)] = 1
         return matrix

@@ -124,6 +124,8 @@ class Onnx:
             or several of them tried in order (opsets moved some from one to the other).
         since, until: opset versions the spelling is for, both inclusive.
         fix: as for Aten. It sees the raw attributes plus ``opset`` and ``outputs`` (their number).
+        opaque: why nodes of these types are left alone, as those of undeclared ones are; empty elsewhere.
+        advice: what a user can do about an opaque one.
     """
 
     types: tuple[str, ...]
@@ -132,6 +134,8 @@ class Onnx:
     since: int = 1
     until: int = 10**6
     fix: Fix | None = None
+    opaque: str = ""
+    advice: str = ""
 
 
 Fix: TypeAlias = Callable[[dict[str, Any], tuple[Shape | None, ...]], dict[str, Any]]

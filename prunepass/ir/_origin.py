@@ -24,10 +24,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Why a dim may not be cut."""
+    """Why a dim may not be cut, and what a user can do about it where something can be done."""
 
     reason: str
     origin: Origin = Origin()
+    advice: str = ""
 
     def __str__(self) -> str:
         return f"{self.reason} [{self.origin}]" if str(self.origin) else self.reason

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..ir import BudgetError, UsageError
 from ._cost import KINDS, Cost
 
+_ADVICE = "'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less"
 LATENCY = "latency"
 DEAD = "dead"
 
@@ -59,14 +60,14 @@ class Budget:
         """Whether every limit holds on what can be counted."""
         return all(totals[kind] <= fraction * original[kind] for kind, fraction in self.counted.items())
 
-    def refuse(self, totals: Mapping[str, int], original: Cost, why: str) -> BudgetError:
-        """The error that says how near the budget can be met."""
+    def refuse(self, totals: Mapping[str, int], original: Cost, why: str, advice: str = "") -> BudgetError:
+        """The error that says how near the budget can be met; ``advice`` comes before what always helps."""
         # Of nothing, all is kept.
         kept = {kind: totals[kind] / original[kind] if original[kind] else 1.0 for kind in self.counted}
         near = ", ".join(f"{kind}={fraction:.3f}" for kind, fraction in kept.items())
         return BudgetError(
             f"the budget {self} cannot be met: {why}" + (f"; the nearest is {near}" if near else ""),
-            advice="'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less",
+            advice=f"{advice}; {_ADVICE}" if advice else _ADVICE,
         )
 
 

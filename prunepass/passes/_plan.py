@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -18,13 +18,14 @@ from ._refit import changed_sums, refitted
 from ._weight_sums import sum_reason
 
 FORMAT = 1
+_MOST = 2**31
 
 
 class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What goes of one group: ``remove`` are channel indices, ascending, of ``size``."""
 
-    size: int
-    remove: tuple[int, ...]
+    size: Annotated[int, msgspec.Meta(ge=1, lt=_MOST)]
+    remove: tuple[Annotated[int, msgspec.Meta(ge=0, lt=_MOST)], ...]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,7 +69,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             plan = msgspec.json.decode(file.read_bytes(), type=Plan)
         except OSError as error:
             raise UsageError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise UsageError(
                 f"not a plan: {error}", where=str(path), advice="write one with --plan-out"
             ) from error
@@ -79,7 +80,18 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return plan
 
     def constrain(self, graph: Graph) -> Graph:
-        """``graph`` with the plan's own pins and ties, so that its groups are those of the plan."""
+        """``graph`` with the plan's own pins and ties, so that its groups are those of the plan.
+
+        Raises:
+            UsageError: one is about an axis that the graph does not have.
+        """
+        for name, axis in _places(self):
+            known = name in graph.values or name in graph.params
+            if not known or not 0 <= axis < len(graph.tensor(name).shape):
+                raise UsageError(
+                    f"the plan pins or ties axis {axis} of '{name}', which this model does not have",
+                    advice="a plan is for one model, captured in one form",
+                )
         ties = tuple(Tie((a, i), (b, j), reason) for a, i, b, j, reason in self.ties)
         extra_pins = tuple(pin for pin in self.pins if pin not in graph.pins)
         extra_ties = tuple(tie for tie in ties if tie not in graph.ties)
@@ -131,6 +143,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                 )
             changed[name] = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
         return changed
+
+
+def _places(plan: Plan) -> Iterator[tuple[str, int]]:
+    """Every axis that the plan's pins and ties are about."""
+    for name, axis, _ in plan.pins:
+        yield name, axis
+    for left, at, right, there, _ in plan.ties:
+        yield from ((left, at), (right, there))
 
 
 def with_constraints(

@@ -17,6 +17,7 @@ from ._coupling import Coupling
 from ._dead import Remove, dead_first, dead_plan
 from ._knapsack import Chosen, Limits, choose, give_back, kept_by
 from ._latency import LatencyModel
+from ._pinned import advice_of, by_reason, closed
 from ._plan import Plan, plan_for
 from ._terms import counted_terms
 from ._tracks import PRICES, Lot, Track, lots_of, move_all, order_of
@@ -111,16 +112,17 @@ class Policy:
         original = model.cost()
         budget = Budget.parse(self.budget)
         _fix_ratios(self.ratios, tracks, model)
-        if not tracks and coupling.groups and any(fraction < 1 for fraction in budget.limits.values()):
-            # Else a budget on channels would be met by there being none that may go.
-            raise budget.refuse(model.totals, original, _why(coupling, tracks))
+        held = coupling.groups or closed(coupling.graph)
+        if not tracks and held and any(fraction < 1 for fraction in budget.limits.values()):
+            # Else a budget would be met by there being no channels that may go, or no work that can be counted.
+            raise budget.refuse(model.totals, original, _why(coupling, tracks), advice_of(coupling))
         if budget.latency is not None:
             _take_clocked(self, coupling, tracks, _need(clocked), original)
         else:
             lots = lots_of(tracks, self.mode)
             order = _take(lots, model, budget, original, PRICES[self.mode])
             if not budget.met(model.totals, original):
-                raise budget.refuse(model.totals, original, _why(coupling, tracks))
+                raise budget.refuse(model.totals, original, _why(coupling, tracks), advice_of(coupling))
             _give_back(order, model, budget, original)
         remove = {track.group.name: track.removed() for track in tracks}
         return plan_for(coupling, remove, **_options(self))
@@ -231,7 +233,7 @@ def _take_clocked(
         cost = CostModel(coupling)
         cost.set_widths(chosen.widths)
         why = f"{_why(coupling, tracks)} (predicted latency={nearest:.3f})"
-        raise Budget.parse(policy.budget).refuse(cost.totals, original, why)
+        raise Budget.parse(policy.budget).refuse(cost.totals, original, why, advice_of(coupling))
     for track in tracks:
         track.at = track.widths.index(chosen.widths[track.atom])
 
@@ -263,9 +265,11 @@ def _give_back(order: list[Lot], model: CostModel, budget: Budget, original: Cos
 
 def _why(coupling: Coupling, tracks: list[Track]) -> str:
     pinned = len(coupling.groups) - len(coupling.prunable)
+    held = f"{pinned} are pinned" if tracks else f"{pinned} groups are pinned"
+    said = f"{held}{by_reason(coupling)}"
     if not tracks:
-        return f"nothing can be pruned ({pinned} groups are pinned)"
-    return f"all {len(tracks)} prunable groups are at their least width and {pinned} are pinned"
+        return f"nothing can be pruned ({said})"
+    return f"all {len(tracks)} prunable groups are at their least width and {said}"
 
 
 def _options(policy: Policy) -> dict[str, object]:

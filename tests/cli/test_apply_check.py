@@ -116,15 +116,6 @@ def test_check_fails_widths_off_the_grain(pruned: Path, capsys: pytest.CaptureFi
     assert f"error: [grain] {name}: keeps " in ran.err
 
 
-def test_check_names_a_grain_that_is_none(pruned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = json.loads((pruned / "p.json").read_text("utf-8"))
-    plan["options"]["grain"] = {"window": "wide"}
-    (pruned / "p.json").write_text(json.dumps(plan), encoding="utf-8")
-    ran = check(capsys, pruned)
-    assert ran.code == 2
-    assert "the plan's grain is no table of multiples: {'window': 'wide'}" in ran.err
-
-
 def test_check_measures_where_a_backend_is_named(
     pruned: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,10 @@
-"""Is this a model at all? What onnx_ir and the protobuf parser accept in silence is looked at here."""
+"""Is this a model at all? Names and nodes that onnx_ir and the protobuf parser accept in silence."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, prod
-from pathlib import Path, PurePath
 
 import onnx
 import onnx_ir as ir
@@ -84,11 +82,13 @@ def check_names(scope: Scope, outer: frozenset[str] = frozenset()) -> bool:
         if name not in scope.initializers:
             _once(name, made, "input")
     every = {*made, *outer, *(name for step in scope.steps for name in step.makes)}
+    for name in (*every, *(name for step in scope.steps for name in (step.label, *step.reads))):
+        _check_name(name)
     ordered = True
     for step in scope.steps:
         for name in step.reads:
             if name not in every:
-                raise ModelError(f"'{name}' is read but nothing makes it", where=step.label, advice=_EXPORT)
+                raise ModelError(f"'{name}' is read but nothing makes it", where=step.label, advice=EXPORT)
             ordered = ordered and (name in made or name in outer)
         for inner in step.inner:
             check_names(inner, frozenset(every))
@@ -96,18 +96,24 @@ def check_names(scope: Scope, outer: frozenset[str] = frozenset()) -> bool:
             _once(name, made, "result", step.label)
     for name in scope.outputs:
         if name not in every:
-            raise ModelError(f"output '{name}' is never made", advice=_EXPORT)
+            raise ModelError(f"output '{name}' is never made", advice=EXPORT)
     if not ordered:
         _check_acyclic(scope.steps)
     return ordered
 
 
-_EXPORT = "export the model again, or repair it and run onnx.checker on it"
+EXPORT = "export the model again, or repair it and run onnx.checker on it"
+
+
+def _check_name(name: str) -> None:
+    """Names are shown, one to a line, and written into files that build systems read."""
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
+        raise ModelError(f"the name {name!a} holds control characters", advice="rename it")
 
 
 def _once(name: str, made: set[str], what: str, where: str = "") -> None:
     if name in made:
-        raise ModelError(f"{what} '{name}' is made twice", where=where, advice=_EXPORT)
+        raise ModelError(f"{what} '{name}' is made twice", where=where, advice=EXPORT)
     made.add(name)
 
 
@@ -119,7 +125,7 @@ def _check_acyclic(steps: Sequence[Step]) -> None:
         free = {i for i in waiting if not waits[i] & waiting}
         if not free:
             label = steps[min(waiting)].label
-            raise ModelError("nodes wait for each other's results in a circle", where=label, advice=_EXPORT)
+            raise ModelError("nodes wait for each other's results in a circle", where=label, advice=EXPORT)
         waiting -= free
 
 
@@ -140,72 +146,3 @@ def check_nodes(nodes: Iterable[ir.Node], opsets: dict[str, int]) -> None:
         except onnx.checker.ValidationError as error:
             makes = [value.name for value in node.outputs if value.name]
             raise ModelError(first_line(str(error)), where=_label(node.name, makes, node.op_type)) from error
-
-
-def check_embedded(graph: onnx.GraphProto) -> None:
-    """Whether the initializers inside the file hold as many bytes as their shapes say.
-
-    Raises:
-        ModelError: naming the initializer.
-    """
-    if graph.sparse_initializer:
-        name = graph.sparse_initializer[0].values.name
-        raise ModelError(f"initializer '{name}' is sparse", advice="store it as a dense tensor")
-    for tensor in graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.data_type == onnx.TensorProto.STRING:
-            continue
-        if any(size < 0 for size in tensor.dims):
-            raise ModelError(f"initializer '{tensor.name}' has a negative size", advice=_EXPORT)
-        if tensor.HasField("raw_data"):
-            have, need = (
-                len(tensor.raw_data),
-                ceil(prod(tensor.dims) * ir.DataType(tensor.data_type).bitwidth / 8),
-            )
-            if have != need:
-                raise ModelError(f"initializer '{tensor.name}' holds {have} bytes, its shape needs {need}")
-            continue
-        try:
-            onnx.checker.check_tensor(tensor)
-        except onnx.checker.ValidationError as error:
-            raise ModelError(first_line(str(error)), where=tensor.name) from error
-
-
-def external_tensors(model: ir.Model) -> Iterator[tuple[str, ir.ExternalTensor]]:
-    """Initializers whose data lies in files beside the model."""
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                yield str(value.name), value.const_value
-
-
-def check_external(model: ir.Model) -> None:
-    """Whether external data is there, long enough, and inside the model's folder.
-
-    Raises:
-        ModelError: naming the initializer and the data file.
-    """
-    opened: set[str] = set()
-    for name, tensor in external_tensors(model):
-        location = os.fspath(tensor.location)
-        held = f"data of initializer '{name}' in '{PurePath(location).name}'"
-        try:
-            size = Path(tensor.path).stat().st_size
-        except OSError as error:
-            raise ModelError(f"{held} is missing", advice="put the data file beside the model") from error
-        start, length = tensor.offset or 0, tensor.length
-        if start + tensor.nbytes > size or (length is not None and length < tensor.nbytes):
-            raise ModelError(f"{held} is too short", advice="copy the data file again, as a whole")
-        if location not in opened:
-            opened.add(location)
-            _open_once(tensor, held)
-
-
-def _open_once(tensor: ir.ExternalTensor, held: str) -> None:
-    """onnx_ir refuses files outside the model's folder and links to them when it first opens one."""
-    try:
-        tensor.numpy()
-        tensor.release()
-    except (ValueError, OSError) as error:
-        raise ModelError(
-            f"{held} lies outside the model's folder or is a link", advice="copy the data beside the model"
-        ) from error

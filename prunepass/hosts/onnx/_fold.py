@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from ...ir import Array, Attrs, Call, Origin, Shape, registry
-from ._ledger import MOST_FOLDED, Ledger, Site
+from ._ledger import Ledger, Site
 from ._spell import Reading
 from ._types import holds_sizes, numpy_dtype
 
@@ -68,16 +68,16 @@ class Folder:
         made = self._evaluate(site, call, tuple(arrays))
         for name, array in (made or {}).items():
             held = self.guide.constant(name, array)
-            self.ledger.folded[name] = held
+            self.ledger.fold(name, held)
             # A table that a cut shortens: what reads it must see its new size.
             self.ledger.make(name, held.shape, self.ledger.values[name].dtype)
         return made is not None
 
     def _foldable(self, name: str) -> bool:
         value = self.ledger.values[name]
-        count = prod(value.shape)
-        wide = holds_sizes(numpy_dtype(value.dtype))
-        return name not in self.ledger.loose and (count == 1 or (wide and count <= MOST_FOLDED))
+        if name in self.ledger.loose or not self.ledger.has_room(value.shape):
+            return False
+        return prod(value.shape) == 1 or holds_sizes(numpy_dtype(value.dtype))
 
     def known(self, name: str) -> Array | None:
         """Data of a constant, or of a value whose whole cone consists of constants."""
@@ -89,6 +89,8 @@ class Folder:
     def _forced(self, name: str) -> Array | None:
         site = self.ledger.makers.get(name)
         if site is None or name in self.ledger.loose:
+            return None
+        if not all(self.ledger.has_room(self.ledger.values[out].shape) for out in site.outputs):
             return None
         arrays: list[Array | None] = []
         for read in site.operands:

@@ -24,6 +24,7 @@ _HINTS = (
     (("height", "width"), IMAGE),
     (("seq", "len", "time", "token"), SEQUENCE),
 )
+_UNKNOWN = frozenset({"none", "null", "nil", "nan", "unk", "unknown", "undefined", "any"})
 _ADVICE = "pass example_inputs: arrays or shapes, by input name or in order"
 
 
@@ -111,9 +112,25 @@ def _another(size: int) -> int:
 
 
 def symbol(value: ir.Value, axis: int) -> str | None:
-    """A name for a symbolic dim, its own or one made of where it stands; None for a plain size."""
+    """A name for a symbolic dim, its own or one made of where it stands; None for a plain size.
+
+    Converters write sizes that they do not know as -1, ``?`` or ``None``: such dims are free, and equal
+    to no other one.
+    """
     dim = None if value.shape is None else value.shape[axis]
-    return None if dim is None or isinstance(dim, int) else (dim.value or f"{value.name}[{axis}]")
+    if dim is None or is_size(dim):
+        return None
+    name = None if isinstance(dim, int) else dim.value
+    return name if name and _means_something(name) else f"{value.name}[{axis}]"
+
+
+def is_size(dim: int | ir.SymbolicDim) -> bool:
+    """Whether a dim is a number and no placeholder for one."""
+    return isinstance(dim, int) and dim >= 0
+
+
+def _means_something(name: str) -> bool:
+    return any(letter.isalpha() for letter in name) and name.strip().lower() not in _UNKNOWN
 
 
 def _examples(values: Sequence[ir.Value], given: object) -> dict[str | None, Shape]:
@@ -149,7 +166,7 @@ def _bind(value: ir.Value, shape: Shape, symbols: dict[str, int]) -> None:
     """Check ``shape`` against the declared one and note what its symbols stand for."""
     if value.shape is None:
         return
-    declared = tuple(dim if isinstance(dim, int) else str(dim.value or "?") for dim in value.shape)
+    declared = tuple(symbol(value, axis) or dim for axis, dim in enumerate(value.shape))
     fits = len(shape) == len(declared) and all(
         isinstance(want, str) or have == want for have, want in zip(shape, declared, strict=True)
     )
@@ -168,11 +185,11 @@ def _guessed(value: ir.Value, symbols: dict[str, int], notes: list[tuple[str, in
         raise ModelError(f"input '{value.name}' has no shape", advice=_ADVICE)
     shape = []
     for axis, dim in enumerate(value.shape):
-        if isinstance(dim, int):
+        label = symbol(value, axis)
+        if label is None:
+            assert isinstance(dim, int)
             shape.append(dim)
             continue
-        label = symbol(value, axis)
-        assert label is not None
         shape.append(symbols.setdefault(label, _guess(label.lower(), value.shape, axis)))
         notes.append((str(value.name), axis, f"size {shape[-1]} was assumed for the symbolic dim '{label}'"))
     return tuple(shape)
@@ -185,7 +202,7 @@ def _guess(label: str, shape: ir.Shape, axis: int) -> int:
         if any(word in label for word in words):
             return size
     last = shape[-1]
-    channels_last = isinstance(last, int) and last <= 4
+    channels_last = isinstance(last, int) and 0 < last <= 4
     if len(shape) < 4:
         return SEQUENCE
     if axis == 1 and not channels_last:

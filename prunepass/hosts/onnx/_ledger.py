@@ -9,7 +9,8 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from ...ir import Array, Attrs, ModelError, Param, Shape, Value
+from ...ir import Array, Attrs, ModelError, Param, Shape, UnsupportedError, Value
+from ._check_data import MOST_DIMS
 from ._external import mapped
 from ._foreign import Typed
 from ._runner import Runner
@@ -17,6 +18,9 @@ from ._spell import Reading
 from ._types import OPAQUE, const_tensor, dtype_name, holds_sizes, numpy_dtype, tensor_shape
 
 MOST_FOLDED = 1 << 20
+_MOST_HELD = 64 << 20
+_MOST_SAMPLED = 1 << 26
+_MOST_ENTRIES = 1 << 40
 _FEW = 64
 _SIZES = ("int64", "bool", OPAQUE)
 
@@ -60,6 +64,7 @@ class Ledger:
         self.forced: dict[str, Array] = {}
         self.loose: dict[str, Array] = {}
         self.makers: dict[str, Site] = {}
+        self._held = 0
 
     def hold(self, value: ir.Value) -> None:
         """Note an initializer or Constant; its data stays where it is."""
@@ -71,7 +76,29 @@ class Ledger:
         self.consts[name] = Param(name, shape, dtype, _source(tensor), trained=trained)
 
     def make(self, name: str, shape: Shape, dtype: str) -> None:
+        """Note the type of a value.
+
+        Raises:
+            UnsupportedError: it is larger than any that could be computed.
+        """
+        if len(shape) > MOST_DIMS or prod(shape) > _MOST_ENTRIES:
+            said = f"{len(shape)} dims" if len(shape) > MOST_DIMS else f"{prod(shape)} entries"
+            raise UnsupportedError(
+                f"'{name}' would have {said}", advice="give smaller inputs or mend the sizes"
+            )
         self.values[name] = Value(name, shape, dtype)
+
+    def fold(self, name: str, array: Array) -> None:
+        """Keep shape arithmetic that was evaluated."""
+        self._held += array.nbytes
+        self.folded[name] = array
+
+    def has_room(self, shape: Shape) -> bool:
+        """Whether a constant of this shape is small enough to be computed here, with those that are held.
+
+        A few bytes in a file may stand for gigabytes.
+        """
+        return prod(shape) <= MOST_FOLDED and self._held < _MOST_HELD
 
     def tensor(self, name: str) -> Value | Param:
         found = self.values.get(name) or self.consts.get(name)
@@ -116,6 +143,8 @@ class Ledger:
         if known is None:
             known = self.loose.get(name, self.examples.get(name))
         if known is None:
+            if prod(tensor.shape) > _MOST_SAMPLED:
+                raise UnsupportedError(f"'{name}' of shape {tensor.shape} is too large to be tried")
             fill = sizes if holds_sizes(numpy_dtype(tensor.dtype)) else 0
             known = np.full(tensor.shape, fill, numpy_dtype(tensor.dtype))
         return known

@@ -12,12 +12,16 @@ import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
 from ...ir import ModelError, PrunepassError, UsageError
-from ._check import check_embedded, check_external, check_names, check_nodes, external_tensors, scope_of
+from ._beside import check_external, settle
+from ._check import check_names, check_nodes, scope_of
+from ._check_data import check_inputs, check_tensors, external_tensors
+from ._sound import check_types
 from ._types import first_line, opsets_of
 
 EXTERNAL = "prunepass.external"
 """Key in ``graph.meta``: the model came with external data and is to be saved so."""
 
+_NEWEST = 2**31
 _ADVICE = "check that the file was copied as a whole and is an ONNX model"
 
 
@@ -38,9 +42,9 @@ def load(source: Any) -> ir.Model:
     if isinstance(source, (str, os.PathLike)):
         return _located(str(source), lambda: _from_file(Path(source)))
     if isinstance(source, onnx.ModelProto):
-        return _located(source.graph.name or "model", lambda: _from_proto(source, ""))
+        return _located(source.graph.name or "model", lambda: _from_proto(source))
     if is_graphsurgeon(source):
-        return _located(source.name or "model", lambda: _from_proto(_exported(source), ""))
+        return _located(source.name or "model", lambda: _from_proto(_exported(source)))
     if isinstance(source, ir.Model):
         return _located(source.graph.name or "model", lambda: _sound(source))
     raise UsageError(
@@ -75,7 +79,10 @@ def _located(name: str, make: Callable[[], ir.Model]) -> ir.Model:
     except PrunepassError:
         raise
     except Exception as error:  # parsers and deserialisers raise whatever they like on damaged data
-        said = f"{type(error).__name__}: {first_line(str(error))}"
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # deserialisers wrap what is wrong once for each level
+            cause = cause.__cause__
+        said = f"{type(cause).__name__}: {first_line(str(cause))}"
         raise ModelError(f"the model cannot be read: {said}", where=name) from error
 
 
@@ -88,8 +95,7 @@ def _from_file(path: Path) -> ir.Model:
         proto = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf, text and JSON parsers each raise their own
         raise ModelError(f"the file is no ONNX model: {type(error).__name__}", advice=_ADVICE) from error
-    real = path.resolve().parent if path.is_symlink() else None
-    return _from_proto(proto, str(path.parent), real)
+    return _from_proto(proto, path)
 
 
 def _exported(graph: Any) -> onnx.ModelProto:
@@ -99,33 +105,33 @@ def _exported(graph: Any) -> onnx.ModelProto:
     return proto
 
 
-def _from_proto(proto: onnx.ModelProto, folder: str, real: Path | None = None) -> ir.Model:
+def _from_proto(proto: onnx.ModelProto, path: Path | None = None) -> ir.Model:
     if not proto.HasField("graph") or not proto.graph.node:
         raise ModelError("the model holds no graph", advice=_ADVICE)
     if not proto.opset_import:
         raise ModelError("the model does not say which operator set it is written in", advice=_ADVICE)
+    for opset in proto.opset_import:
+        if not 1 <= opset.version < _NEWEST:
+            raise ModelError(f"there is no operator set {opset.version} of '{opset.domain}'", advice=_ADVICE)
     check_names(scope_of(proto.graph))
-    check_embedded(proto.graph)
+    check_inputs(proto.graph)
+    check_tensors(proto.graph)
     model = ir.from_proto(proto)
-    ir.external_data.set_base_dir(model.graph, folder or ".")
-    if real is not None and _linked(model, real):
-        ir.external_data.set_base_dir(model.graph, real)
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        if value.type is None:
+            value.shape = None  # sizes of nothing in particular
+    ir.external_data.set_base_dir(model.graph, "." if path is None else path.parent)
+    if path is not None:
+        settle(model, path)
     return _sound(model, own=True)
-
-
-def _linked(model: ir.Model, real: Path) -> bool:
-    """Whether the data are links to files in ``real``, where the model itself is.
-
-    The sandboxes of build systems link every input by itself. Other links to data stay refused.
-    """
-    pairs = [(Path(tensor.path), real / tensor.location) for _, tensor in external_tensors(model)]
-    return all(link.is_symlink() and file.is_file() and link.samefile(file) for link, file in pairs)
 
 
 def _sound(model: ir.Model, *, own: bool = False) -> ir.Model:
     """Check ``model``, and put right what can be: in place where it is our ``own``."""
     if not len(model.graph):
         raise ModelError("the model holds no graph")
+    if not model.graph.outputs:
+        raise ModelError("the model has no outputs", advice="name what it shall give")
     ordered = check_names(scope_of(model.graph))
     opsets = opsets_of(model)
     missing = sorted(
@@ -140,6 +146,7 @@ def _sound(model: ir.Model, *, own: bool = False) -> ir.Model:
         if model.functions:
             InlinePass()(model)
         model.graph.sort()
+    check_types(model)
     if next(external_tensors(model), None) is not None:
         model.graph.meta[EXTERNAL] = True
     return model

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from ...ir import Array, Shape, UnsupportedError, is_float
 from ._foreign import Typed, dtypes_by_schema, infer
+from ._inputs import symbol
 from ._ledger import Ledger, Site
 from ._types import OPAQUE, dtype_name, dtype_seen
 
@@ -76,10 +77,12 @@ class Typing:
         """The annotated shape, with symbolic dims as the inputs set them."""
         if value.shape is None:
             return None
-        dims = [dim if isinstance(dim, int) else self.symbols.get(str(dim.value)) for dim in value.shape]
-        return (
-            None if any(dim is None for dim in dims) else tuple(int(dim) for dim in dims if dim is not None)
-        )
+        names = [symbol(value, axis) for axis in range(len(value.shape))]
+        dims = [
+            dim if name is None else self.symbols.get(name)
+            for dim, name in zip(value.shape, names, strict=True)
+        ]
+        return tuple(dim for dim in dims if isinstance(dim, int)) if None not in dims else None
 
     def _run(self, site: Site, sizes: int) -> tuple[Array, ...]:
         assert site.runner is not None

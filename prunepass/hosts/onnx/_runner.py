@@ -52,8 +52,10 @@ class Runner:
         }
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            engine = self._made.get("engine")
-            found: list[Any] = self._first(feeds) if engine is None else engine(feeds)
+            engine: Engine | None = self._made.get("engine")
+            found = None if engine is None else _tried(engine, feeds)[0]
+            # An engine that took the model's own types may not take those of a proof.
+            found = self._first(feeds) if found is None else found
         made = dict(zip(self._wanted, found, strict=True))
         return tuple(_array(made[name]) if name else np.zeros(()) for name in self.node.output)
 

@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from ...ir import UnsupportedError, UsageError
-from ._check import external_tensors
+from ._check_data import external_tensors
 from ._external import mapped
 from ._load import EXTERNAL
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 
 from ...ir import Array, Onnx, Op, PrunepassError, Shape, UnsupportedError, registry
-from ._types import kind_of, plain_array, plain_attribute
+from ._types import first_line, kind_of, plain_array, plain_attribute
 
 NEWEST_OPSET = 25
 """Declarations were written against the default domain up to here; what changed later is not read by them."""
@@ -58,9 +59,16 @@ class Reading:
             raise
         except Exception as error:
             raise UnsupportedError(
-                f"attributes {raw} on {shapes}: {type(error).__name__}: {error}"
+                first_line(f"attributes {_short(raw)} on {shapes}: {type(error).__name__}: {error}")
             ) from error
         return {name: value for name, value in fixed.items() if name not in ("opset", "outputs")}
+
+
+def _short(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes to quote: arrays by their shape."""
+    return {
+        name: f"array{value.shape}" if isinstance(value, np.ndarray) else value for name, value in raw.items()
+    }
 
 
 def read(node: ir.Node, opsets: Mapping[str, int], known: Known) -> Reading | str:
@@ -70,6 +78,8 @@ def read(node: ir.Node, opsets: Mapping[str, int], known: Known) -> Reading | st
     found = registry().onnx(kind_of(node), opset)
     if found is None:
         return "no declaration"
+    if found[1].opaque:
+        return found[1].opaque
     kind = schema(node.op_type, opset, domain)
     if kind is not None and not domain and kind.since_version > NEWEST_OPSET:
         return f"changed in opset {kind.since_version}"
@@ -87,6 +97,13 @@ def read(node: ir.Node, opsets: Mapping[str, int], known: Known) -> Reading | st
         slots.pop()
     outputs = len(node.outputs)
     return Reading(op, spelling, tuple(slots), raw, places, opset, outputs)
+
+
+def left_alone(node: ir.Node, opsets: Mapping[str, int]) -> Onnx | None:
+    """The spelling of a node that is declared to be left alone."""
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    found = registry().onnx(kind_of(node), opsets.get(domain, 1))
+    return found[1] if found is not None and found[1].opaque else None
 
 
 def places_of(spelling: Onnx, name: str) -> tuple[Place, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping
 
 import onnx_ir as ir
 
+from ._inputs import is_size
 from ._ledger import Ledger
 
 _QUOTED = re.compile(
@@ -23,9 +24,7 @@ def refresh_shapes(model: ir.Model, ledger: Ledger) -> None:
         tensor = ledger.values.get(str(value.name))
         if value.shape is None or tensor is None or len(value.shape) != len(tensor.shape):
             continue
-        dims = [
-            new if isinstance(old, int) else old for old, new in zip(value.shape, tensor.shape, strict=True)
-        ]
+        dims = [new if is_size(old) else old for old, new in zip(value.shape, tensor.shape, strict=True)]
         if dims != list(value.shape):
             value.shape = ir.Shape(dims)
 

@@ -12,14 +12,15 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from ...ir import Node, Origin, PrunepassError, Shape, UnsupportedError, sizes
+from ...ir import Call, Node, Op, Origin, PrunepassError, Rule, Shape, UnsupportedError, sizes
+from ._check import EXPORT
 from ._fold import FOREIGN, Folder, Guide, call_on
 from ._foreign import captured
 from ._inputs import Sizes
 from ._ledger import Ledger, Site
 from ._results import Typing
 from ._runner import Runner
-from ._spell import Reading, read
+from ._spell import Reading, left_alone, read
 from ._types import (
     OPAQUE,
     const_tensor,
@@ -30,6 +31,10 @@ from ._types import (
     node_names,
     opsets_of,
 )
+
+
+class _MisfitError(UnsupportedError):
+    """An operand is not as large as the others make it."""
 
 
 class Trace:
@@ -76,6 +81,8 @@ class Trace:
         if not isinstance(reading, str):
             try:
                 return self._declared(name, node, reading)
+            except _MisfitError as error:
+                raise UnsupportedError(error.what, where=Origin(name), advice=EXPORT) from None
             except PrunepassError as error:
                 reading = error.what
             except Exception as error:  # a declaration that fails on a variant says nothing about it
@@ -98,6 +105,7 @@ class Trace:
         call = call_on(self.ledger, name, operands)
         call = replace(call, attrs=self._guide.attrs(name, reading, call.shapes))
         rule = reading.op.rule(call)
+        _check_operands(reading.op, rule, call)
         site = Site(name, node, operands, reading, call.attrs)
         if len(site.outputs) > len(rule.results):
             raise UnsupportedError(f"result {len(rule.results)} is not declared")
@@ -112,7 +120,9 @@ class Trace:
         operands = (*own, *(value.name for value in captured(node) if value.name not in own))
         dtypes = {read: self.ledger.tensor(read).dtype for read in operands if read is not None}
         runner = Runner(ir.to_proto(node), self.opsets, operands, dtypes)
-        site = Site(name, node, operands, None, {"kind": kind_of(node), "reason": reason}, runner)
+        known = left_alone(node, self.opsets)
+        said = {"reason": reason} if known is None else {"reason": known.opaque, "advice": known.advice}
+        site = Site(name, node, operands, None, {"kind": kind_of(node), **said}, runner)
         made = self._typing.foreign(site)
         shapes = tuple(typed.shape or () for typed in made)
         self._announce(site, shapes, tuple(typed.dtype for typed in made))
@@ -125,3 +135,13 @@ class Trace:
         for name, shape, dtype in zip(site.outputs, shapes, dtypes, strict=False):
             self.ledger.make(name, shape, dtype)
             self.ledger.makers[name] = site
+
+
+def _check_operands(op: Op, rule: Rule, call: Call) -> None:
+    """Hold every operand against the sizes that the operator's rule gives it beside the others."""
+    for position, (dims, shape) in enumerate(zip(rule.operands, call.shapes, strict=False)):
+        if dims is not None and shape is not None and sizes(dims) != shape:
+            raise _MisfitError(
+                f"the {op.operand(position) or 'operand'} of '{op.name}' has shape {shape}, "
+                f"the other operands ask for {sizes(dims)}"
+            )

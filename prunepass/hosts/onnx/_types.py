@@ -60,7 +60,8 @@ def static_shape(proto: onnx.TypeProto) -> Shape | None:
     if proto.WhichOneof("value") != "tensor_type" or not proto.tensor_type.HasField("shape"):
         return None
     dims = proto.tensor_type.shape.dim
-    return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+    known = all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in dims)
+    return tuple(dim.dim_value for dim in dims) if known else None
 
 
 def const_tensor(value: ir.Value) -> ir.TensorProtocol | None:

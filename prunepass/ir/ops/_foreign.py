@@ -1,4 +1,7 @@
-"""The operator that stands for everything without a declaration: pinned, evaluated by its host."""
+"""The operator that stands for everything without a declaration: pinned, evaluated by its host.
+
+Its spellings are of operators that are known to be left alone, with what to do about each.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from .._dims import fixed
 from .._errors import UnsupportedError
 from .._flow import Flow
 from .._graph import Array
-from .._op import Call, Op, Rule
+from .._op import Call, Onnx, Op, Rule
 from .._origin import Pin
 
 _UNDECLARED = "no declaration"
@@ -16,10 +19,11 @@ def _rule(call: Call) -> Rule:
     """Every dim of every operand and result is pinned.
 
     ``attrs['kind']`` is the host's name of it; ``attrs['reason']`` what a declaration does not understand;
-    ``attrs['random']`` whether it draws at random.
+    ``attrs['random']`` whether it draws at random, ``attrs['advice']`` what to do about it, where that is known.
     """
     name, reason = f"operator '{call.attrs.get('kind', '?')}'", call.attrs.get("reason", _UNDECLARED)
-    pin = Pin(f"{name} has {reason}" if reason == _UNDECLARED else f"{name}: {reason}", call.origin)
+    text = f"{name} has {reason}" if reason == _UNDECLARED else f"{name}: {reason}"
+    pin = Pin(text, call.origin, call.attrs.get("advice", ""))
     operands = tuple(None if shape is None else fixed(shape, pin) for shape in call.shapes)
     return Rule(operands, tuple(fixed(shape, pin) for shape in call.results))
 
@@ -32,4 +36,35 @@ def _evaluate(call: Call, *arrays: Array | None) -> tuple[Array, ...]:
     return call.foreign(*arrays)
 
 
-ops = (Op("foreign", (), _rule, _evaluate, Flow(), random=lambda attrs: bool(attrs.get("random"))),)
+_FLOAT_FIRST = "prune the float model and quantise what comes out"
+_CODES = (
+    *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"),
+    *(f"com.microsoft::QLinear{kind}" for kind in ("Conv", "Add", "Mul", "Concat", "Softmax", "Where")),
+    *(f"com.microsoft::QLinear{kind}" for kind in ("AveragePool", "GlobalAveragePool", "ReduceMean")),
+    *(f"com.microsoft::QLinear{kind}" for kind in ("LeakyRelu", "Sigmoid")),
+    *(f"com.microsoft::{kind}" for kind in ("QGemm", "QAttention", "QEmbedLayerNormalization")),
+    *(f"com.microsoft::Dynamic{kind}" for kind in ("QuantizeMatMul", "QuantizeLSTM")),
+    "com.microsoft::MatMulIntegerToFloat",
+)
+_PACKED = tuple(
+    f"com.microsoft::{kind}" for kind in ("MatMulNBits", "MatMulBnb4", "GatherBlockQuantized", "QMoE")
+)
+
+ops = (
+    Op(
+        "foreign",
+        (),
+        _rule,
+        _evaluate,
+        Flow(),
+        random=lambda attrs: bool(attrs.get("random")),
+        onnx=(
+            Onnx(
+                _CODES,
+                opaque="it computes with codes inside itself",
+                advice=f"quantise in QDQ form (quantize_static with QuantFormat.QDQ), or {_FLOAT_FIRST}",
+            ),
+            Onnx(_PACKED, opaque="its weights are codes packed in blocks", advice=_FLOAT_FIRST),
+        ),
+    ),
+)

@@ -22,6 +22,7 @@ from .._op import Aten, Call, Onnx, Op, Rule
 from .._plain import floats, host_facts, integers, word
 from .._spelling import shape_of
 
+_MOST_WEIGHTS = 1 << 22
 _REASON = "it is resampled"
 _CROP = "tf_crop_and_resize"
 
@@ -87,9 +88,19 @@ def _resample(call: Call, x: Array, *, absolute: bool = False) -> Array:
     for number, axis in _axes(call).items():
         if _stays(axis, kind):
             continue
-        matrix = weights(axis, kind).astype(x.dtype if x.dtype.kind == "f" else np.float64)
-        matrix = np.abs(matrix) if absolute else matrix
-        x = np.moveaxis(np.moveaxis(x, number, -1) @ matrix.T, -1, number).astype(x.dtype, copy=False)
+        # The matrix of a long axis is larger than what it is applied to: some rows at a time, and what they read.
+        rows = max(1, _MOST_WEIGHTS // axis.size)
+        moved, dtype = np.moveaxis(x, number, -1), x.dtype
+        parts = [np.zeros((*moved.shape[:-1], 0), dtype)]
+        for start in range(0, axis.out, rows):
+            matrix = weights(axis, kind, slice(start, start + rows))
+            matrix = (np.abs(matrix) if absolute else matrix).astype(
+                dtype if dtype.kind == "f" else np.float64
+            )
+            reads = np.flatnonzero(matrix.any(axis=0))
+            near = slice(reads[0], reads[-1] + 1) if len(reads) else slice(0)
+            parts.append((moved[..., near] @ matrix[:, near].T).astype(dtype, copy=False))
+        x = np.moveaxis(np.concatenate(parts, axis=-1), -1, number)
     return x
 
 

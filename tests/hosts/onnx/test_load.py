@@ -200,19 +200,71 @@ def test_a_saved_model_opens_again(path: Path, tmp_path: Path) -> None:
     assert [node.op for node in capture(load(tmp_path / "again.onnx")).nodes] == ["conv", "relu"]
 
 
-def test_a_sandbox_may_link_the_model_and_its_data_from_one_folder_and_nothing_else(external: Path) -> None:
-    box = external.parent / "box"
-    box.mkdir()
+def _held(model: ir.Model) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value.const_value) for name, value in model.graph.initializers.items()}
+
+
+def test_a_sandbox_may_link_the_model_and_its_data_from_one_folder_and_nothing_else(
+    external: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    box = tmp_path_factory.mktemp("box")
     (box / "big.onnx").symlink_to(external)
     with pytest.raises(ModelError, match="is missing"):
         load(box / "big.onnx")
     (box / "big.bin").symlink_to(external.parent / "big.bin")
-    values = load(box / "big.onnx").graph.initializers.values()
-    assert [value.const_value.numpy().shape for value in values if value.const_value is not None]
-    elsewhere = external.parent / "elsewhere"
-    elsewhere.mkdir()
+    np.testing.assert_array_equal(_held(load(box / "big.onnx"))["w"], ARRAYS["w"])
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     (external.parent / "big.bin").replace(elsewhere / "big.bin")
     (box / "big.bin").unlink()
     (box / "big.bin").symlink_to(elsewhere / "big.bin")
-    with pytest.raises(ModelError, match="or is a link"):
+    with pytest.raises(ModelError, match=r"is a link out of the model's folder, to '.*elsewhere"):
         load(box / "big.onnx")
+
+
+@pytest.mark.parametrize("inner", ["", "onnx/"], ids=["at the top", "in a folder"])
+@pytest.mark.parametrize("model_too", [True, False], ids=["all linked", "data linked"])
+def test_a_cache_that_links_into_its_own_store_is_read_pruned_and_saved(
+    external: Path, inner: str, model_too: bool
+) -> None:
+    cache = external.parent / "models--some--net"
+    folder = cache / "snapshots" / "0123abc" / inner
+    folder.mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    for name in ("big.onnx", "big.bin"):
+        if name == "big.onnx" and not model_too:
+            (external.parent / name).replace(folder / name)
+        else:
+            (external.parent / name).replace(cache / "blobs" / f"hash-of-{name}")
+            up = "../" * (3 if inner else 2)
+            (folder / name).symlink_to(f"{up}blobs/hash-of-{name}")
+    model = load(folder / "big.onnx")
+    np.testing.assert_array_equal(capture(model).params["w"].read(), ARRAYS["w"])
+    save(model, external.parent / "copy.onnx")
+    again = onnx.load(external.parent / "copy.onnx", load_external_data=False)
+    places = {e.value for t in again.graph.initializer for e in t.external_data if e.key == "location"}
+    assert places <= {"copy.onnx.data"}
+    np.testing.assert_array_equal(_held(load(external.parent / "copy.onnx"))["w"], ARRAYS["w"])
+
+
+def test_data_of_a_cache_that_links_elsewhere_is_refused(
+    external: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = external.parent / "models--some--net" / "snapshots" / "0123abc"
+    folder.mkdir(parents=True)
+    external.replace(folder / "big.onnx")
+    outside = tmp_path_factory.mktemp("outside") / "big.bin"
+    (external.parent / "big.bin").replace(outside)
+    (folder / "big.bin").symlink_to(outside)
+    with pytest.raises(ModelError, match=r"is a link out of the model's folder, to '.*outside"):
+        load(folder / "big.onnx")
+
+
+def test_links_within_the_folder_and_hard_links_are_followed(external: Path) -> None:
+    data = external.parent / "big.bin"
+    (external.parent / "store").mkdir()
+    data.replace(external.parent / "store" / "data")
+    data.symlink_to("store/data")
+    np.testing.assert_array_equal(_held(load(external))["w"], ARRAYS["w"])
+    data.unlink()
+    data.hardlink_to(external.parent / "store" / "data")
+    np.testing.assert_array_equal(_held(load(external))["w"], ARRAYS["w"])
