@@ -125,10 +125,10 @@ class Report:
 
     def notes(self) -> list[str]:
         """A few lines on what the examples do not reach, and on sizes that did not follow."""
-        shown = [f"not changed: {size}" for size in self.unchanged[:_TOLD]]
+        shown = [f"{size.what}: {size}" for size in self.unchanged[:_TOLD]]
         left = len(self.unchanged) - len(shown)
         unread = [unread_note(self.unread)] if self.unread else []
-        return unread + shown + ([f"not changed: {left} more, in the report as JSON"] if left else [])
+        return unread + shown + ([f"{left} more such notes are in the report as JSON"] if left else [])
 
 
 def note_of(row: GroupRow) -> str:

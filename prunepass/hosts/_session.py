@@ -15,15 +15,19 @@ from ._saved import no_model, refuse_saved
 class UnchangedSize:
     """A number that a module keeps, equal to a size that was cut, for which no new value is determined.
 
+    Or a tensor that follows in the module at hand, and will not where the module is made anew.
+
     Attributes:
         place: where it is kept, ``blocks.0.width``.
         value: as it was and is.
         why: what stands in the way.
+        what: of what kind the note is: ``not changed``; or ``not saved``, of a tensor that no state holds.
     """
 
     place: str
     value: str
     why: str
+    what: str = "not changed"
 
     def __str__(self) -> str:
         return f"{self.place} = {self.value} ({self.why})"

@@ -169,8 +169,10 @@ class Agreement:
                 ]
                 if len(open_leaves) == 1 and open_leaves[0] in self._old:
                     leaf = open_leaves[0]
-                    value = self._old[leaf] * new / self._old[expr] if self._old[expr] else Fraction(0)
-                    if value == int(value) and evaluate(expr, {**self._new, leaf: value}) == new:
+                    parts = self._parts(expr)
+                    still = evaluate(expr, {**parts, leaf: self._old[leaf]})
+                    value = self._old[leaf] * new / Fraction(still) if still else Fraction(0)
+                    if value == int(value) and evaluate(expr, {**parts, leaf: value}) == new:
                         self._new[leaf], moving = value, True
 
     def _holds(self, expr: Expr) -> bool:

@@ -17,6 +17,7 @@ from ._sizes import Change, Facts, Size
 from ._solve import Entry, Solution, solve
 from ._statement import attributes_read
 from ._trace import Trace
+from ._tracked import Attribute
 
 INTERNAL = frozenset(vars(nn.Module()))
 _Wanted = dict[Size, list[Entry]]
@@ -57,14 +58,15 @@ def own_updates(
     mismatch = contradiction(model, facts, solution, trace)
     if mismatch is not None:
         raise mismatch
-    guessed: list[Update] = []
+    # Where the code's own calls and questions show what a number is for, its value is no hint.
+    guessed, seen = list[Update](), trace.attributes.union(solution.wanted)
     for path in facts.nodes:
         module = model.get_submodule(path)
         if sources_for(type(module)) and type(module).__module__.startswith("torch.nn."):
             continue
-        wish = _Wish(module, path, solution)
+        wish = _Wish(module, path, solution, seen)
         rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
-        guessed += [*wish.updates(), *_shape_updates(wish, facts), *_from_around(model, rest, path, solution)]
+        guessed += [*wish.updates(), *_shape_updates(wish, facts), *_from_around(model, rest, wish)]
     stated = list(stated_updates(model, solution, foreign))
     guessed = [one for one in guessed if not any(_same(one, other) for other in stated)]
     return OwnUpdates(stated, guessed, turned(facts.before, solution))
@@ -124,12 +126,13 @@ class _Wish:
     module: nn.Module
     path: str
     solution: Solution
+    seen: frozenset[Attribute]
     loose: dict[int, _Wanted] = field(default_factory=dict)
     rows: dict[tuple[int, ...], _Wanted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.attributes = size_attributes(self.module)
-        self.settled = {one.name for one in self.solution.wanted if one.path == self.path and not one.inside}
+        self.settled = {one.name for one in self.seen if one.path == self.path and not one.inside}
 
     def hear(self, change: Change) -> bool:
         """Take note of ``change``; whether attributes of this module account for all of it."""
@@ -183,13 +186,12 @@ class _Wish:
         return found
 
 
-def _from_around(
-    model: nn.Module, changes: Sequence[Change], path: str, solution: Solution
-) -> Iterator[Update]:
+def _from_around(model: nn.Module, changes: Sequence[Change], inner: _Wish) -> Iterator[Update]:
     """A size that a module around hands down: the nearest one that keeps it and reads it in a method."""
+    path = inner.path
     while path and changes:
         path = path.rpartition(".")[0]
-        wish = _Wish(model.get_submodule(path), path, solution)
+        wish = _Wish(model.get_submodule(path), path, inner.solution, inner.seen)
         changes = [change for change in changes if not wish.hear(change)]
         yield from wish.updates()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import fx
@@ -12,7 +12,7 @@ from ._axes import axes_of_sizes, changed_axes
 from ._capture import capture
 from ._export import export
 from ._flattened import equal_but_for_shapes
-from ._mismatch import Difference, ReplayMismatch, first_difference
+from ._mismatch import Difference, Remedy, ReplayMismatch, differences
 from ._remedies import literals, place_of, remedies, row_of
 from ._source import Frame, frames_of, innermost_frame
 
@@ -38,23 +38,39 @@ def check_module(module: fx.GraphModule, before: Graph, after: Graph) -> None:
 
 def _compare(module: fx.GraphModule, before: Graph, after: Graph, want: Graph) -> None:
     captured = capture(module)
-    found = first_difference(want, captured)
-    if found is not None and not equal_but_for_shapes(want, captured):
-        mismatch = _mismatch(found, module, before, after)
-        mismatch.captured = captured
-        raise mismatch
+    found = list(differences(want, captured))
+    if found and not equal_but_for_shapes(want, captured):
+        raise _mismatch(found, module, before, after, captured)
 
 
-def _mismatch(found: Difference, module: fx.GraphModule, before: Graph, after: Graph) -> ReplayMismatch:
-    node = _counterpart(found.node, before)
-    frame = _frame(module, node or found.node)
-    place = place_of(before, after, node, frame) if node else None
-    return ReplayMismatch(
-        f"{found.what}{_explained(found, before, after, frame)}",
-        node=node.name if node else "",
-        where=found.node.origin,
-        remedies=remedies(place, found) if place else (),
+def _mismatch(
+    found: Sequence[Difference], module: fx.GraphModule, before: Graph, after: Graph, captured: Graph
+) -> ReplayMismatch:
+    """One error for all differences: it tells the first, and each of its remedies answers to every one."""
+    first, told = _counterpart(found[0].node, before), list[tuple[Remedy, ...]]()
+    text = f"{found[0].what}{_explained(found[0], before, after, _frame(module, first or found[0].node))}"
+    for difference in found:
+        node = _counterpart(difference.node, before)
+        if node is not None:
+            place = place_of(before, after, node, _frame(module, node))
+            told.append(remedies(place, difference))
+    mismatch = ReplayMismatch(
+        text,
+        node=first.name if first else "",
+        where=found[0].node.origin,
+        remedies=tuple(_together(told)),
     )
+    mismatch.captured = captured
+    return mismatch
+
+
+def _together(told: Sequence[tuple[Remedy, ...]]) -> Iterator[Remedy]:
+    """The first remedies of all, then the second ones; where one has no more its last stands for them."""
+    for at in range(max(map(len, told), default=0)):
+        some = [each[min(at, len(each) - 1)] for each in told if each]
+        pins = dict.fromkeys(pin for remedy in some for pin in remedy.pins)
+        ties = dict.fromkeys(tie for remedy in some for tie in remedy.ties)
+        yield Remedy(tuple(pins), tuple(ties))
 
 
 def _counterpart(node: Node, before: Graph) -> Node | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,21 +74,40 @@ class Difference:
 
 
 def first_difference(want: Graph, got: Graph) -> Difference | None:
-    """The first node of ``got`` that is not the one of ``want``: operator, attributes, operands, shapes.
+    """The first of :func:`differences`, None where there is none."""
+    return next(differences(want, got), None)
+
+
+def differences(want: Graph, got: Graph) -> Iterator[Difference]:
+    """Nodes of ``got`` that are not those of ``want``: operator, attributes, operands, shapes.
 
     Weights were written from ``want`` and are compared by shape; constants that the source computes by value.
+    What follows a node that makes another shape, or is another operation, is not compared.
     """
     names = dict(zip(want.inputs, got.inputs, strict=False))
     for one, other in zip(want.nodes, got.nodes, strict=False):
         found = _node_difference(want, got, one, other) or _operand_difference(want, got, names, one, other)
         if found is not None:
-            return found
+            yield found
+            if not _comparable(want, got, one, other):
+                return
         names.update(zip(one.outputs, other.outputs, strict=False))
     if len(want.nodes) != len(got.nodes):
         longer = want.nodes if len(want.nodes) > len(got.nodes) else got.nodes
         extra = longer[min(len(want.nodes), len(got.nodes))]
-        return Difference(extra, f"the model now has {len(got.nodes)} operations, not {len(want.nodes)}")
-    return _output_difference(want, got, names)
+        yield Difference(extra, f"the model now has {len(got.nodes)} operations, not {len(want.nodes)}")
+        return
+    last = _output_difference(want, got, names)
+    if last is not None:
+        yield last
+
+
+def _comparable(want: Graph, got: Graph, one: Node, other: Node) -> bool:
+    """Whether two nodes that differ make tensors of the same shapes by the same operation."""
+    if one.op != other.op or len(one.outputs) != len(other.outputs):
+        return False
+    pairs = zip(one.outputs, other.outputs, strict=True)
+    return all(want.values[name].shape == got.values[found].shape for name, found in pairs)
 
 
 def _output_difference(want: Graph, got: Graph, names: Mapping[str, str]) -> Difference | None:

@@ -154,12 +154,14 @@ def _attempt(job: _Job, updates: list[Update], *, last: bool = False) -> list[Un
     try:
         layers = layer_sizes(job.target, job.facts)
         job.set(updates)
-        job.set(_tensor_updates(job.target, job.facts.before, job.facts.after))
+        tensors = _tensor_updates(job.target, job.facts.before, job.facts.after)
+        job.set(tensors)
         # One after the other: a size may be derived from another one.
         for layer in layers:
             update = layer.follow()
             job.set([update] if update else [])
-        return _checked(job, declared_sizes(job.target, job.done[begun:], job.foreign), last=last)
+        found = _checked(job, declared_sizes(job.target, job.done[begun:], job.foreign), last=last)
+        return [*found, *_unsaved(job.target, tensors)]
     except BaseException:
         job.undo(begun)
         raise
@@ -181,6 +183,20 @@ def _checked(job: _Job, declared: Declared, *, last: bool) -> list[UnchangedSize
             raise mismatch from None
         return [*declared.unchanged, *declared.refused(job.target)]
     return declared.unchanged
+
+
+def _unsaved(model: nn.Module, tensors: Iterable[Update]) -> Iterator[UnchangedSize]:
+    """Tensors that were cut and that no state holds: a module made anew computes other ones."""
+    stored = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
+    paths = {id(module): path for path, module in model.named_modules()}
+    why = (
+        "the state_dict of the pruned module lacks it, and a module made anew computes it for its own width: "
+        "save the whole module with torch.save"
+    )
+    for owner, name, tensor in tensors:
+        if id(tensor) not in stored and tensor.is_floating_point():
+            place = ".".join(part for part in (paths[id(owner)], name) if part)
+            yield UnchangedSize(place, f"a cut buffer of {list(tensor.shape)}", why, "not saved")
 
 
 def _tensor_updates(model: nn.Module, before: Graph, after: Graph) -> list[Update]:

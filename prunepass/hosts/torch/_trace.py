@@ -25,7 +25,18 @@ from torch.utils import _pytree as pytree
 
 from ._layers import sources_for
 from ._source import Frame, is_own, is_user
-from ._tracked import Attribute, Axis, Comparison, Expression, Made, Tracked, Watcher, expression_of, rows_in
+from ._tracked import (
+    Attribute,
+    Axis,
+    Comparison,
+    Expression,
+    Made,
+    Tracked,
+    Watcher,
+    expression_of,
+    rows_in,
+    sources_of,
+)
 
 Place = tuple[str, str]
 """Module path and ``file.py:12``."""
@@ -46,6 +57,14 @@ class Trace:
     rows: dict[Place, list[tuple[Expression, ...]]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     compared: list[Comparison] = field(default_factory=list)
+
+    @property
+    def attributes(self) -> frozenset[Attribute]:
+        """The attributes whose numbers arrived in a call or a comparison."""
+        found = [one for rows in self.rows.values() for row in rows for one in row]
+        found += [side for one in self.compared for side in (one.left, one.right)]
+        sources = (source for one in found for source in sources_of(one))
+        return frozenset(source for source in sources if isinstance(source, Attribute))
 
     def add(self, other: Trace) -> None:
         """What another run of the same model showed."""
