@@ -232,9 +232,9 @@ def _propagate(equations: Sequence[Equation], shapes: _Shapes, solution: Solutio
     while waiting:
         asked, rest = _round(waiting, shapes, solution, model)
         asked = asked or _single_moves(rest, shapes, solution, model)
-        for attribute, wanted in asked.items():
-            solution.wanted.setdefault(attribute, wanted)
-        if not asked:
+        new = {attribute: wanted for attribute, wanted in asked.items() if attribute not in solution.wanted}
+        solution.wanted.update(new)
+        if not new:
             return
         waiting = rest
 
@@ -261,7 +261,7 @@ def _single_moves(
     for equation in equations:
         sources = sources_of(equation.expression)
         still = {one: one.value for one in sources if isinstance(one, Attribute)} | solution.values
-        moves = [one for one in still if one in sources and one not in solution.values]
+        moves = [one for one in still if one in sources and one not in solution.wanted]
         moves = [one for one in moves if not _is_layers(model, one)] if equation.old != equation.new else []
         found = []
         for one in moves:

@@ -30,7 +30,7 @@ HEADS = {
 }
 # What one number in the configuration cannot say, by family: widths that were one number when it was built.
 SAYS = {"llama", "qwen2", "mistral", "phi3", "gemma", "t5"}
-MOST_REPLAYS = 2
+MOST_REPLAYS = {"deberta_v2": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -51,16 +51,18 @@ def test_a_model_is_pruned_as_it_is_configured(name: str, monkeypatch: pytest.Mo
     check = replay.check_model
     monkeypatch.setattr(replay, "check_model", lambda *given: (replays.append(given), check(*given))[1])
     inputs = dict(zip(family.inputs, family.draw(), strict=True))
-    result = pp.prune(model, inputs, budget="macs=0.7", score="l2", mode="uniform")
+    result = pp.prune(model, inputs, budget="macs=0.5", score="l2", mode="uniform")
     small: Any = result.model
 
-    assert len(replays) <= MOST_REPLAYS
+    assert len(replays) <= MOST_REPLAYS.get(name, 2)
     assert type(small) is type(model)
     assert result.report.proof is not None
     for part in HEADS.get(name, ("q_proj", "k_proj")):
-        rows = [(axis_of_heads(was), axis_of_heads(now)) for was, now in pairs(model, small, part)]
+        # Layers that keep their weights the other way round have the heads in their columns.
+        axis = 1 if name == "gpt2" else 0
+        rows = [(was.shape[axis], now.shape[axis]) for was, now in pairs(model, small, part)]
         assert rows
-        assert all(now < was for was, now in rows), f"{part} was not cut"
+        assert all(now < was for was, now in rows), f"{part} was not cut: {rows}"
     assert_masked(model, inputs, result)
     if "input_ids" in inputs and small.can_generate():
         made = small.generate(inputs["input_ids"][:1], max_new_tokens=3, do_sample=False)
@@ -79,11 +81,6 @@ def test_a_model_is_pruned_as_it_is_configured(name: str, monkeypatch: pytest.Mo
 def pairs(model: nn.Module, small: nn.Module, part: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
     now = dict(small.named_parameters())
     return [(was, now[name]) for name, was in model.named_parameters() if name.endswith(f"{part}.weight")]
-
-
-def axis_of_heads(weight: torch.Tensor) -> int:
-    """The larger axis of a projection that is no square, else the rows."""
-    return max(weight.shape) if weight.shape[0] != weight.shape[1] else weight.shape[0]
 
 
 def assert_masked(model: nn.Module, inputs: dict[str, torch.Tensor], result: pp.Result) -> None:
