@@ -281,7 +281,7 @@ def test_one_attribute_for_two_sizes_is_named_with_both_lines() -> None:
 
 
 class Counts(nn.Module):
-    """Computes a number from a size in Python."""
+    """Computes a number from a size in Python, and adds it: no weight can make good what it becomes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -289,7 +289,7 @@ class Counts(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.a(x)
-        return self.b(y * y.shape[-1] ** -0.5)
+        return self.b(y + y.shape[-1] ** -0.5)
 
 
 def test_a_constant_computed_from_a_size_is_noticed() -> None:
