@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._dropped import held, release
+from ._entered import modules_entered
 from ._foreign import mark_written
 from ._given import plain_module
 from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
@@ -134,7 +134,7 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
     """A model that fails by itself is the user's to mend, and no other way of capture will do better."""
     entered: list[nn.Module] = []
     try:
-        with quiet(), torch.no_grad(), _noted(entered):
+        with quiet(), torch.no_grad(), modules_entered(entered):
             model(*inputs.args, **inputs.named())
     except Exception as error:
         names = {module: name for name, module in model.named_modules()}
@@ -144,24 +144,6 @@ def _check_runs(model: nn.Module, inputs: Inputs) -> None:
             where=Origin(path, str(raised_at(error) or "")),
             advice="check shapes and dtypes of the example inputs",
         ) from error
-
-
-@contextmanager
-def _noted(entered: list[nn.Module]) -> Iterator[None]:
-    """Keep the modules whose ``forward`` has begun and not ended, outermost first."""
-
-    def enter(module: nn.Module, _: Any) -> None:
-        entered.append(module)
-
-    def leave(module: nn.Module, _: Any, __: Any) -> None:
-        entered.pop()
-
-    hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave)
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 # What torch calls the tensors that a source writes out, where the module itself is no longer at hand.

@@ -32,13 +32,7 @@ _NAMES = 4
 
 
 def replay_module(
-    model: nn.Module,
-    before: Graph,
-    after: Graph,
-    example_inputs: Any,
-    *,
-    inplace: bool | Kept = False,
-    trace: Trace | None = None,
+    model: nn.Module, before: Graph, after: Graph, example_inputs: Any, *, inplace: bool = False
 ) -> nn.Module:
     """Write the tensors that changed from ``before`` to ``after`` and let sizes kept as attributes follow.
 
@@ -47,15 +41,13 @@ def replay_module(
 
     Args:
         model: the module that ``before`` was captured from.
-        inplace: change ``model`` itself; if any step fails it is as it was. What it held may be given, to be
-            told what is changed, for later steps that fail.
-        trace: of ``model`` on these inputs, where there is one already.
+        inplace: change ``model`` itself; if any step fails it is as it was.
 
     Raises:
         ReplayMismatch: the module's own code contradicts the cut; says where and carries remedies.
         UnsupportedError: the module cannot be copied.
     """
-    return replayed(model, before, after, example_inputs, inplace=inplace, trace=trace).module
+    return replayed(model, before, after, example_inputs, inplace=inplace).module
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,12 @@ def replayed(
     inplace: bool | Kept = False,
     trace: Trace | None = None,
 ) -> Replayed:
-    """Replay as :func:`replay_module`, and tell what did not follow."""
+    """Replay as :func:`replay_module`, and tell what did not follow.
+
+    Args:
+        inplace: what the module held may be given, to be told what is changed, for later steps that fail.
+        trace: of ``model`` on these inputs, where there is one already.
+    """
     if trace is None:
         trace = Trace()
         export(model, example_inputs, trace)

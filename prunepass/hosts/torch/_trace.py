@@ -19,10 +19,10 @@ from weakref import ReferenceType, ref
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from ._entered import modules_entered
 from ._layers import sources_for
 from ._source import Frame, is_own, is_user
 from ._tracked import (
@@ -80,7 +80,7 @@ def tracing(model: nn.Module, trace: Trace) -> Iterator[None]:
     watcher = Watcher(trace.compared)
     run = _Run(model, trace, watcher)
     try:
-        with _tracked(model, watcher), run.modules(), run:
+        with _tracked(model, watcher), modules_entered(run.entered), run:
             yield
     finally:
         watcher.on = False
@@ -94,28 +94,11 @@ class _Run(TorchFunctionMode):
         super().__init__()
         self._trace, self._watcher = trace, watcher
         self._names = {module: name for name, module in model.named_modules()}
-        self._entered: list[nn.Module] = []
+        self.entered: list[nn.Module] = []
         self._made: dict[int, tuple[ReferenceType[torch.Tensor], Made]] = {}
         params = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         for name, tensor in params.items():
             self._note(tensor, Made("", "", _shape(tensor), name))
-
-    @contextmanager
-    def modules(self) -> Iterator[None]:
-        """Keep the modules whose ``forward`` has begun and not ended, outermost first."""
-
-        def enter(module: nn.Module, _: Any) -> None:
-            self._entered.append(module)
-
-        def leave(module: nn.Module, _: Any, __: Any) -> None:
-            self._entered.pop()
-
-        hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave)
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -150,7 +133,7 @@ class _Run(TorchFunctionMode):
         return Tracked(size, Axis(tensor, index, size), self._watcher) if isinstance(size, int) else size
 
     def _place(self) -> Place:
-        path = self._names.get(self._entered[-1], "") if self._entered else ""
+        path = self._names.get(self.entered[-1], "") if self.entered else ""
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and not is_user(frame.f_code.co_filename):
             # Beyond this package's own frames stands who called it.

@@ -23,7 +23,11 @@ class Net(nn.Module):
         super().__init__()
         self.read = read
         self.a, self.b = nn.Conv2d(3, 12, 3), nn.Linear(width, 4)
-        self.token, self.state = nn.Parameter(torch.randn(1, 1, 12)), nn.GRUCell(12, 12)
+        # What nothing reads is as wide as the channels, and would pin them.
+        if read is with_token:
+            self.token = nn.Parameter(torch.randn(1, 1, 12))
+        if read is with_state:
+            self.state = nn.GRUCell(12, 12)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.b(self.read(self, self.a(x).relu()))  # type: ignore[no-any-return]
