@@ -27,6 +27,7 @@ HEADS = {
     "phi3": ("qkv_proj", "qkv_proj"),
     "t5": ("SelfAttention.q", "SelfAttention.k"),
     "unet": ("to_q", "to_k"),
+    "vae": (),  # one head, whose width its own code divides by
 }
 # What one number in the configuration cannot say, by family: widths that were one number when it was built.
 SAYS = {"llama", "qwen2", "mistral", "phi3", "gemma", "t5"}
@@ -43,7 +44,7 @@ def tensors(made: Any) -> list[torch.Tensor]:
     return [value for value in values if isinstance(value, torch.Tensor)]
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "vae"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_model_is_pruned_as_it_is_configured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family, replays = FAMILIES[name], list[object]()
     model: Any = family.make()
