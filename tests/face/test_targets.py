@@ -9,6 +9,7 @@ import pytest
 import prunepass as pp
 from prunepass._targets import GrainRow, LayerRow, Target, target_for, target_of, targets, to_toml
 from prunepass.cli._check import _grain
+from prunepass.cli._promised import promised
 from tests.cli import nets
 
 WHOLE = Target(
@@ -86,7 +87,7 @@ def test_what_is_narrower_than_a_target_s_multiple_is_cut_in_its_minimum_and_pas
     result = pp.prune(nets.classifier(), budget="macs=0.6", score="l2", target=target)
     assert result.plan.options["minimum"] == 4
     assert all(row.kept % 4 == 0 for row in result.report.groups if row.kept < row.size)
-    (finding,) = _grain(pp.capture(nets.classifier()), result.plan)
+    (finding,) = _grain(pp.capture(nets.classifier()), result.plan, promised(result.plan).widths())
     assert finding.holds and finding.rule == "grain"
     with pytest.raises(pp.BudgetError, match="least width"):
         pp.prune(nets.classifier(), budget="macs=0.6", score="l2", align=64)

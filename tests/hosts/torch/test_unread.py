@@ -116,7 +116,7 @@ class Switched(nn.Module):
         if not self.training:
             return self.last(x)
         self.calls += 1
-        side = self.head(x + torch.randn_like(x) if self.noise else x)
+        side = self.head(torch.poisson(x.abs()) if self.noise else x)
         if self.target:
             assert target is not None, "training needs targets"
             side = side - target
