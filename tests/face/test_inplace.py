@@ -77,7 +77,7 @@ FAILURES: dict[str, tuple[str, BaseException]] = {
     "the report": ("prunepass._prune.report_of", ValueError("no")),
     "an interrupt in the report": ("prunepass._prune.report_of", KeyboardInterrupt()),
     "the second capture": ("prunepass.hosts.torch._check.export", pp.UnsupportedError("no")),
-    "memory": ("prunepass.hosts.torch._check.first_difference", MemoryError()),
+    "memory": ("prunepass.hosts.torch._check.differences", MemoryError()),
 }
 
 
