@@ -1,4 +1,4 @@
-"""What a plan promises, by its own options: a gate that is gone from them or senseless is said, never passed over."""
+"""Gates that a plan promises by its own options: one that is gone or senseless is said, never passed over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people give instead of a model: weights alone, files and bytes of torch, a class; and what to give."""
+"""Refusal of what is no model: weights alone, files and bytes of torch, a class; each with what to give instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory it takes to compute a graph, known before it is done.
+"""Estimate of the memory that it takes to compute a graph, before it is done.
 
 A file of a few bytes can ask for gigabytes, and the proof computes twice, in float64.
 """

@@ -1,4 +1,4 @@
-"""What may not be cut whatever the operators say: inputs, outputs, pins, ties, and params with other readers."""
+"""Pins and ties beyond those of operators: inputs, outputs, the user's and the host's, params with other readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much outputs change, channel by channel: one output may hold quantities of many scales.
+"""Change of outputs, channel by channel: one output may hold quantities of many scales.
 
 A detector joins boxes of hundreds of pixels and scores below one; taken together the boxes drown the scores. Each
 channel is therefore compared with its own deviation, and a change counts as the share of the channel that is lost:

@@ -1,4 +1,4 @@
-"""What is the same whatever the input: constants that weights of zero make, folded through the graph.
+"""Constant folding through the graph: channels that are the same whatever the input, as weights of zero make them.
 
 A filter of zeros makes its bias, a normalisation with a gain of zero its shift, and what follows makes of them
 what it makes. Two things are relied on, both declared with the operators. Their rules say which entries of an

@@ -1,4 +1,4 @@
-"""What values lack once channels are cut, for the walk that brings it to a bias."""
+"""Amounts that values lack once channels are cut, for the walk that brings them to a bias."""
 
 from __future__ import annotations
 

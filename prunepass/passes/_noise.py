@@ -1,4 +1,4 @@
-"""Which values depend on what a network draws at random: no two runs of a host make the same."""
+"""Values that depend on what a network draws at random: no two runs of a host make the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the way of cuts, in a few words."""
+"""Summary of the pins that stand in the way of a budget."""
 
 from __future__ import annotations
 

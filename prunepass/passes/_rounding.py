@@ -1,4 +1,4 @@
-"""How far the outputs move by what operators round: absolute errors that no relative one bounds.
+"""Bounds on how far rounding in operators moves the outputs: absolute errors that no relative one bounds.
 
 An engine computes a sigmoid to within the last bit of 1, whatever comes out, and a difference to within that of the
 numbers it takes from each other. So every operator is off by its rounding of what it works with, the larger of its

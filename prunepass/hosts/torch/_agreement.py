@@ -1,4 +1,4 @@
-"""What sizes with one expression became: what layers and tensors agree on, and what follows by arithmetic."""
+"""Agreement of layers and tensors on sizes with one expression, and sizes that follow from it by arithmetic."""
 
 from __future__ import annotations
 

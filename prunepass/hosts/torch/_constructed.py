@@ -1,4 +1,4 @@
-"""Which sizes of a model were built with one expression: its modules beside the source of their constructors."""
+"""Links between sizes that constructors build with one expression, read beside the live modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which modules are running."""
+"""The stack of modules that are running."""
 
 from __future__ import annotations
 

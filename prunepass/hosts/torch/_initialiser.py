@@ -1,4 +1,4 @@
-"""What ``__init__`` of a class assigns, read from its source: nothing of it is run."""
+"""Symbolic execution of ``__init__`` from its source: nothing of it is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What links sizes of one model: the expressions that built them."""
+"""Links between the sizes of one model: the expressions that built them."""
 
 from __future__ import annotations
 

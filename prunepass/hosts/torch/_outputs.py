@@ -1,4 +1,4 @@
-"""What a forward gives: its tensors, in order, and whether torch's capture can carry everything else."""
+"""Tensors among the outputs of a forward, in order, and outputs that torch's capture cannot carry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a replayed module computes something else than the graph that its own capture gives."""
+"""Search for the module that computes something else than the graph that its own capture gives."""
 
 from __future__ import annotations
 

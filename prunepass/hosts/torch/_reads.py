@@ -1,4 +1,4 @@
-"""What the methods of a class do with its attributes, from its source."""
+"""Uses of attributes in the methods of a class, from its source."""
 
 from __future__ import annotations
 

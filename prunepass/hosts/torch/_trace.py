@@ -1,4 +1,4 @@
-"""What a model's code does with numbers, noted while it is captured.
+"""Trace of the sizes in a model's code, noted while it is captured.
 
 Numbers that modules keep (and that objects beside them keep, such as a configuration) are replaced by tracked
 ones for the one run that a capture takes; so are the sizes that the code asks tensors for. Whatever way a
