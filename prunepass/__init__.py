@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from ._analyze import Analysis as Analysis
     from ._analyze import analyze as analyze
     from ._analyze import capture as capture
-    from ._calibrate import calibrate as calibrate
     from ._prune import Result as Result
     from ._prune import apply as apply
     from ._prune import prune as prune
     from ._prune import verify as verify
-    from ._targets import Target as Target
     from .ir import BackendError as BackendError
     from .ir import BudgetError as BudgetError
     from .ir import ModelError as ModelError
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from .passes import Plan as Plan
     from .sweeps import Sweep as Sweep
     from .sweeps import sweep as sweep
+    from .targets import Target as Target
+    from .targets import calibrate as calibrate
 
 __version__ = "0.1.0"
 
@@ -65,8 +65,7 @@ __all__ = [
 _MODULES = ("backends", "measure", "passes", "report")
 _HOMES = {
     "._analyze": ("Analysis", "analyze", "capture"),
-    "._calibrate": ("calibrate",),
-    "._targets": ("Target",),
+    ".targets": ("Target", "calibrate"),
     "._prune": ("Result", "apply", "prune", "verify"),
     ".passes": ("Pipeline", "Plan"),
     ".sweeps": ("Sweep", "sweep"),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ._report import GroupRow, group_rows, unread_names
-from ._wanted import of_form
+from ._options import of_form
+from .drivers import GroupRow, group_rows, unread_names
 from .hosts import open_model
 from .ir import Graph, UsageError
 from .passes import Cost, Coupling, Group, cost_of, couple, keep_matching

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ._clock import Setting, setting_of
-from ._host_check import check_runs, host_check
-from ._replayed import all_or_nothing, replayed
-from ._report import Report, report_of
-from ._search import has_latency
-from ._targets import Target, target_for, target_of
-from ._timed import Done, Job, counted, timed
-from ._wanted import PruneOptions, of_form, wanted
+from ._options import PruneOptions, of_form, wanted
+from .drivers import (
+    Done,
+    Job,
+    Report,
+    all_or_nothing,
+    check_runs,
+    counted,
+    has_latency,
+    host_check,
+    replayed,
+    report_of,
+    timed,
+)
 from .hosts import Session, open_model
 from .ir import BudgetError, UsageError, check_memory
+from .measure import Setting, setting_of
 from .passes import (
     Budget,
     Grain,
@@ -32,6 +39,7 @@ from .passes import (
     keep_matching,
     prove,
 )
+from .targets import Target, target_for, target_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

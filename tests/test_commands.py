@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from prunepass._targets import target_of, to_toml
 from prunepass.cli import main
+from prunepass.targets._targets import target_of, to_toml
 from tests.cli import nets
 from tests.face import clockwork
 from tests.face.clockwork import ClockworkBackend
@@ -102,8 +102,8 @@ def test_a_command_runs_as_it_is_written(
     if command[0] in ("prune", "check"):
         # Whether a budget is met must not hang on how busy this machine is.
         engine = ClockworkBackend(lambda graph: staircase(graph, overhead=0))
-        monkeypatch.setattr("prunepass._clock.ready", lambda name: engine)
-        monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
+        monkeypatch.setattr("prunepass.measure._clock.ready", lambda name: engine)
+        monkeypatch.setattr("prunepass.measure._clock.compare", clockwork.compare)
     code = main(command)
     assert code == 0, capsys.readouterr().err
 

@@ -10,8 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "prunepass"
+# Each layer with the layers that it may import from.
 BELOW = {"ir": set(), "passes": {"ir"}, "backends": {"ir"}, "hosts": {"ir"}}
-BELOW["measure"] = {"ir", "passes", "backends", "hosts"}
+for upper in ("measure", "targets", "drivers"):
+    BELOW[upper] = set(BELOW)
+# Rooms of ``passes``; of the files at its root the plan and what passes are stand between analyses and scores.
+ROOMS = {"coupling": set[str](), "cost": {"coupling"}, "analyses": {"coupling", "cost"}}
+ROOMS["root"] = set(ROOMS)
+ROOMS["scores"] = set(ROOMS)
+ROOMS["rewrites"] = set(ROOMS) - {"scores"}
+ROOMS["policies"] = set(ROOMS)
+ROOMS["proof"] = set(ROOMS)
+TOP = {"__init__", "_auto", "_pipeline", "_standard", "_tables"}
+ROOT_FILES = {"__init__", "__main__", "_analyze", "_options", "_prune", "testing"}
 LIGHT = {"numpy", "msgspec", "prunepass"} | sys.stdlib_module_names
 
 
@@ -64,3 +75,31 @@ def test_operator_files_know_only_modules_that_do_not_know_operators() -> None:
         for name in imports(file):
             inside = name[:2] == ("prunepass", "ir") and name[2] in algebra
             assert name[0] != "prunepass" or inside, f"{file}: {'.'.join(name)}"
+
+
+def test_rooms_of_passes_import_only_from_rooms_below() -> None:
+    folder = ROOT / "passes"
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} == set(ROOMS) - {"root"}
+    for file in sorted(folder.rglob("*.py")):
+        room = file.parent.name if file.parent != folder else "root"
+        if room == "root" and file.stem in TOP:
+            continue
+        for name in imports(file):
+            if name[:2] != ("prunepass", "passes") or len(name) < 3:
+                continue
+            met = name[2] if name[2] in ROOMS else "root"
+            assert met in ROOMS[room] | {room}, f"{file}: {'.'.join(name)}"
+            assert met != "root" or name[2] not in TOP, f"{file}: {'.'.join(name)}"
+
+
+def test_no_package_imports_a_private_module_of_another() -> None:
+    for file in sorted(ROOT.rglob("*.py")):
+        package = ("prunepass", *file.relative_to(ROOT).parent.parts)
+        for name in imports(file):
+            for at, part in enumerate(name[:-1]):
+                private = name[0] == "prunepass" and part.startswith("_") and not part.startswith("__")
+                assert not private or package[:at] == name[:at], f"{file}: {'.'.join(name)}"
+
+
+def test_the_root_of_the_package_is_the_face_and_nothing_else() -> None:
+    assert {file.stem for file in ROOT.glob("*.py")} <= ROOT_FILES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prunepass.backends import get
 from prunepass.hosts import open_model
 from prunepass.passes import couple
-from prunepass.passes._kinds import live_nodes
+from prunepass.passes.cost._kinds import live_nodes
 
 _RUNS = 20
 # What ONNX Runtime appends to the name of a layer that it brought into its blocked layout.

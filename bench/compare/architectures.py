@@ -9,8 +9,8 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-from prunepass._host_check import host_check
 from prunepass.demo._find import shipped
+from prunepass.drivers._host_check import host_check
 from prunepass.hosts import Session, open_model
 from prunepass.ir import PrunepassError
 from prunepass.passes import Coupling, Policy, couple, graph_cost, prove

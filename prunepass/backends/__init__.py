@@ -4,6 +4,8 @@ from ._device_times import DeviceTimes as DeviceTimes
 from ._feeds import check_feeds as check_feeds
 from ._feeds import feeds_of as feeds_of
 from ._feeds import random_feeds as random_feeds
+from ._options import MOST_THREADS as MOST_THREADS
+from ._options import Threads as Threads
 from ._options import read_options as read_options
 from ._protocol import Backend as Backend
 from ._protocol import Clock as Clock

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..ir import UsageError
-from ..ir._steps import parse_steps
+from ..ir import UsageError, parse_steps
 from ._protocol import Backend, Clock, Engine
 
 _THREADS = "threads"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ._face import Face, spoken, table
+from .face import Face, spoken, table
 
 if TYPE_CHECKING:
     from .._analyze import Analysis
@@ -32,10 +32,10 @@ def analyze(
     """
     from .._analyze import analyze as run
     from .._analyze import capture
-    from .._report import note_of, unread_note
+    from ..drivers import note_of, unread_note
     from ._models import check_apart, load
-    from ._progress import progress
     from ._reports import PAGES, check_report
+    from .progress import progress
 
     check_report(report, PAGES)
     with progress(face):

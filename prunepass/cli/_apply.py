@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ._face import Face, spoken
+from .face import Face, spoken
 
 
 @click.command()
@@ -25,7 +25,7 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
     from ._files import Outputs, check_outputs
     from ._files import depfile as rule
     from ._models import check_apart, load, save, sources
-    from ._progress import progress
+    from .progress import progress
 
     check_outputs((out, depfile), (plan, model))
     found = Plan.load(plan)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ._face import Face, spoken, table
+from .face import Face, spoken, table
 
 
 @click.command()
@@ -25,9 +25,9 @@ def calibrate(face: Face, model: str, out: str, shape: tuple[str, ...], **how: A
     That is the multiple of channels it wants, and how long each layer takes at several widths. Interrupted, it
     goes on where it stopped.
     """
-    from .._calibrate import calibrate as run
-    from .._targets import to_toml
     from ..measure import progress_bar
+    from ..targets import calibrate as run
+    from ..targets import to_toml
     from ._files import Outputs, check_outputs
     from ._models import check_apart, load
 

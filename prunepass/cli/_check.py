@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._face import Face, spoken, table
 from ._finding import GONE, Finding
+from .face import Face, spoken, table
 
 if TYPE_CHECKING:
     from ..ir import Graph
@@ -39,9 +39,9 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     from ._check_time import timed
     from ._files import Outputs, check_outputs
     from ._models import check_apart, load
-    from ._progress import progress
     from ._promised import promised
     from ._sarif import to_sarif
+    from .progress import progress
 
     sarif, shape, backend = given["sarif"], given["shape"], given["backend"]
     check_outputs((sarif,), (out, against, plan_file))

@@ -18,8 +18,8 @@ MARGIN = 0.03
 
 def timed(original: Loaded, pruned: Loaded, held: Promised, backend: str) -> list[Finding]:
     """Not slower than the original; and where the plan has a latency budget, within it and ``MARGIN``."""
-    from .._clock import EngineClock, setting_of
     from ..hosts import open_model
+    from ..measure import EngineClock, setting_of
 
     setting = setting_of(backend, held.threads)
     session = open_model(original.model, original.inputs, form="graph")
@@ -29,7 +29,7 @@ def timed(original: Loaded, pruned: Loaded, held: Promised, backend: str) -> lis
 
 
 def _speed(result: Comparison, clock: Clock) -> Finding:
-    from .._clock import is_slower
+    from ..measure import is_slower
 
     ratio = result.engines[1].faster(clock)
     text = (
@@ -39,7 +39,7 @@ def _speed(result: Comparison, clock: Clock) -> Finding:
 
 
 def _latency(result: Comparison, clock: Clock, held: Promised) -> list[Finding]:
-    from .._clock import fraction
+    from ..measure import fraction
 
     budget = held.limits()
     limit = None if budget is None else budget.latency

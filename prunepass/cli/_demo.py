@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ._face import Face, spoken
+from .face import Face, spoken
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._face import Face, spoken, table
+from .face import Face, spoken, table
 
 if TYPE_CHECKING:
     from ..backends import Backend
@@ -96,7 +96,7 @@ def build(face: Face, model: str, out: str, backend: str, assignments: tuple[str
     """Build an engine from MODEL, a file that the backend reads."""
     from ..backends import ready
     from ._files import Outputs, check_outputs
-    from ._progress import progress
+    from .progress import progress
 
     check_outputs((out,), (model,))
     builder = ready(backend)

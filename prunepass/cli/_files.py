@@ -15,8 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from .._signals import undisturbed
-from ..ir import UsageError
+from ..ir import UsageError, undisturbed
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | Path] = ()) -> None:

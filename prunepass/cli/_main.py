@@ -15,7 +15,6 @@ from ._calibrate import calibrate
 from ._check import check
 from ._demo import demo
 from ._engines import backends, bench, build
-from ._face import Face
 from ._messages import report
 from ._passes import passes
 from ._prune import prune
@@ -23,6 +22,7 @@ from ._schema import schema
 from ._stdout import written
 from ._stop import Stop
 from ._sweep import sweep
+from .face import Face
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -117,7 +117,7 @@ def save(loaded: Loaded, model: Any, path: Path) -> None:
 
         save_onnx(model, path)
         return
-    from .._forms import to_file
+    from ..measure import to_file
 
     to_file(model, loaded.inputs, path)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ._face import Face, spoken, table
+from .face import Face, spoken, table
 
 
 @click.command()
@@ -17,9 +17,9 @@ from ._face import Face, spoken, table
 @spoken
 def passes(face: Face, as_json: bool) -> None:
     """List passes, scores and targets, with their options."""
-    from .._targets import target_of, targets
     from ..passes import passes as all_passes
     from ..passes import scores
+    from ..targets import target_of, targets
 
     kinds = {name: all_passes()[name] for name in all_passes()}
     found = {name: scores.get(name) for name in scores.names()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._face import Face, spoken, table
+from .face import Face, spoken, table
 
 if TYPE_CHECKING:
     from .._prune import Result
@@ -50,8 +50,8 @@ def prune(face: Face, model: str, dry_run: bool, as_json: bool, **given: Any) ->
     The proof: the pruned model computes what the original computes without the cut channels. Outputs appear
     whole or not at all; one that would not change is left as it is.
     """
-    from ._progress import progress
     from ._settings import settings
+    from .progress import progress
 
     config, assignments = given.pop("config"), given.pop("assignments")
     wanted = settings(config, given, assignments)
@@ -70,11 +70,11 @@ def prune(face: Face, model: str, dry_run: bool, as_json: bool, **given: Any) ->
 
 def _checked(model: str, wanted: Settings, config: str | None, dry_run: bool) -> Loaded:
     """Everything that can be known to be wrong before the work begins."""
-    from .._clock import setting_of
     from .._prune import check_clock, default_pipeline
-    from .._targets import target_of
     from ..ir import UsageError
+    from ..measure import setting_of
     from ..passes import Pipeline, scores
+    from ..targets import target_of
     from ._files import check_outputs
     from ._models import check_apart, load
     from ._reports import check_report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ._models import Loaded
 
 if TYPE_CHECKING:
-    from .._report import Report
+    from ..drivers import Report
     from ..report import EngineView, Page
     from ._files import Outputs
 
@@ -30,7 +30,7 @@ def check_report(name: str | None, forms: tuple[str, ...] = REPORTS) -> None:
     if suffix not in forms:
         raise UsageError(f"a report ends in one of {', '.join(forms)}", where=name)
     if suffix not in (".json", ".md", ".html"):
-        from ..report._figure import drawing
+        from ..report import drawing
 
         drawing()
 

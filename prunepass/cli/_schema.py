@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ._face import Face, spoken
+from .face import Face, spoken
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT = {"type": "string"}

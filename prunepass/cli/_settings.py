@@ -16,9 +16,8 @@ from typing import Any
 
 import msgspec
 
-from ..backends._options import Threads
-from ..ir import UsageError
-from ..ir._steps import parse_steps
+from ..backends import Threads
+from ..ir import UsageError, parse_steps
 
 _DEFAULT_PIPELINE = ("budget", "score", "align", "target", "floor", "mode", "compensate")
 # An option drives out those that it makes meaningless when it comes from a stronger place.

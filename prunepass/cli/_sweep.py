@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._face import Face, spoken, table
+from .face import Face, spoken, table
 
 if TYPE_CHECKING:
     from ..backends import Clock
@@ -80,12 +80,12 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     is done: the same command goes on where it was stopped. A candidate that cannot be made is a row with its
     reason; exit code 1 is for a sweep that made none.
     """
+    from ..sweeps import NAME
     from ..sweeps import sweep as run
-    from ..sweeps._journal import NAME
     from ._files import check_outputs
     from ._models import check_apart, load
-    from ._progress import progress
     from ._reports import PAGES, check_report
+    from .progress import progress
 
     check_report(report, PAGES)
     check_outputs((report,), (model,))

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .._forms import require_torch
 from ..ir import ModelError, UsageError
+from ..measure import require_torch
 from ._models import search_here
 
 _ADVICE = "a factory takes no arguments and returns a module, or (module, example_inputs)"

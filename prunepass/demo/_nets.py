@@ -81,7 +81,7 @@ class Net:
 
 def net_table(title: str, nets: Sequence[Net]) -> RenderableType:
     """One row a network, the original first."""
-    from ..cli._face import table
+    from ..cli.face import table
 
     columns = ["network", ">MACs", ">faster", ">ms", *(f">{name}" for name in nets[0].shares), "note"]
     rows = []

@@ -14,7 +14,7 @@ from ._find import require, shipped
 from ._nets import Net, Share, net_table
 
 if TYPE_CHECKING:
-    from ..cli._face import Face
+    from ..cli.face import Face
     from ._pages import Pages
 
 _INSTALL = "pip install 'prunepass[onnx,onnxruntime,demo]'"
@@ -50,8 +50,8 @@ def run_onnx(face: Face, out: str) -> None:
 
 def _analyse(face: Face, path: Path) -> None:
     from .._analyze import analyze, capture
-    from .._report import note_of
-    from ..cli._face import table
+    from ..cli.face import table
+    from ..drivers import note_of
 
     found = analyze(capture(path))
     rows = [(row.name, row.size, row.members, note_of(row)) for row in found.rows()]
@@ -64,7 +64,7 @@ def _analyse(face: Face, path: Path) -> None:
 
 def _prune(face: Face, path: Path) -> list[Net]:
     from .._prune import prune
-    from ..cli._progress import progress
+    from ..cli.progress import progress
     from ..hosts.onnx import load
 
     nets = [Net("original", load(path), 1.0, {})]

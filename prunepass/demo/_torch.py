@@ -15,7 +15,7 @@ from ._find import require
 from ._nets import Net, Share, net_table, share_of_clusters
 
 if TYPE_CHECKING:
-    from ..cli._face import Face
+    from ..cli.face import Face
     from ._photos import Photos
 
 _INSTALL = "'make demo-torch' installs it; or pip install onnxscript 'prunepass[onnx,onnxruntime,demo]'"
@@ -62,7 +62,7 @@ def _prune(face: Face, model: Any) -> list[Net]:
     import torch
 
     from .._prune import prune
-    from ..cli._progress import progress
+    from ..cli.progress import progress
 
     example = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     nets = []
@@ -98,8 +98,7 @@ def _shares(found: _Seen, original: _Seen, classes: Predictions, loose: Photos) 
 def _measure(face: Face, nets: Sequence[Net]) -> list[Net]:
     import torch
 
-    from .._forms import to_file
-    from ..measure import compare
+    from ..measure import compare, to_file
 
     face.note(
         f"exporting {len(nets)} networks to ONNX and measuring them, interleaved, {_SECONDS:.0f} s each"

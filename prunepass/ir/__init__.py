@@ -1,6 +1,17 @@
 """The neutral graph, the dim algebra and the operator declarations."""
 
+from ._broadcast import PRODUCT as PRODUCT
+from ._broadcast import SUM as SUM
 from ._call import call_of as call_of
+from ._cutting import Kept as Kept
+from ._cutting import cut_attrs as cut_attrs
+from ._cutting import cut_entries as cut_entries
+from ._cutting import cut_run as cut_run
+from ._cutting import gather as gather
+from ._cutting import kept_of as kept_of
+from ._cutting import masked as masked
+from ._cutting import masked_run as masked_run
+from ._cutting import renumbered as renumbered
 from ._dims import Atom as Atom
 from ._dims import Dim as Dim
 from ._dims import Dims as Dims
@@ -34,6 +45,7 @@ from ._evaluate import plain_step as plain_step
 from ._evaluate import walk as walk
 from ._flow import Flow as Flow
 from ._flow import Sampler as Sampler
+from ._flow import evaluated as evaluated
 from ._graph import Array as Array
 from ._graph import Attrs as Attrs
 from ._graph import Graph as Graph
@@ -56,7 +68,10 @@ from ._origin import Pin as Pin
 from ._paths import path_of as path_of
 from ._registry import Registry as Registry
 from ._registry import registry as registry
+from ._signals import handled as handled
+from ._signals import undisturbed as undisturbed
 from ._space import Space as Space
+from ._steps import parse_steps as parse_steps
 from ._text import excerpt as excerpt
 from ._text import node_text as node_text
 from ._text import to_text as to_text

@@ -1,8 +1,21 @@
 """Interleaved timing of engines, its statistics in trtexec's terms, and their renderings."""
 
 from ..backends import random_feeds as random_feeds
+from ._clock import EngineClock as EngineClock
+from ._clock import LatencyReport as LatencyReport
+from ._clock import LatencyRound as LatencyRound
+from ._clock import Setting as Setting
+from ._clock import fraction as fraction
+from ._clock import is_slower as is_slower
+from ._clock import setting_of as setting_of
+from ._clock import standard_error as standard_error
 from ._compare import compare as compare
 from ._compare import throughput as throughput
+from ._forms import engine_form as engine_form
+from ._forms import require_torch as require_torch
+from ._forms import to_file as to_file
+from ._journal import Journal as Journal
+from ._journal import fingerprint_of as fingerprint_of
 from ._progress import Progress as Progress
 from ._progress import progress_bar as progress_bar
 from ._result import CLOCKS as CLOCKS

@@ -10,7 +10,7 @@ from math import inf
 from time import perf_counter, process_time
 from typing import TypeAlias, TypedDict
 
-from ..backends._options import MOST_THREADS
+from ..backends import MOST_THREADS
 from ..ir import UsageError
 
 Clock: TypeAlias = Callable[[], float]

@@ -19,11 +19,10 @@ import numpy as np
 
 from ..ir import Array, BudgetError, Graph
 from . import scores
-from ._change import Judge, OutputChange
-from ._compensate import compensate
-from ._coupling import Coupling
-from ._cut import cut
 from ._plan import Plan
+from .coupling import Coupling
+from .proof import Judge, OutputChange
+from .rewrites import compensate, cut
 
 AUTO = "auto"
 CANDIDATES = ("variance", "dfpc", "l2", "bn_scale")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from ..ir import Graph, PrunepassError, verify_graph
-from ..ir._steps import parse_steps
+from ..ir import Graph, PrunepassError, parse_steps, verify_graph
 from ._options import build, to_text
 from ._state import Observer, Pass, State
 from ._tables import passes

@@ -13,9 +13,8 @@ import msgspec
 import numpy as np
 
 from ..ir import Array, Atom, Graph, Index, Tie, UsageError, path_of
-from ._coupling import Coupling
-from ._refit import changed_sums, refitted
-from ._weight_sums import sum_reason
+from .analyses import changed_sums, refitted
+from .coupling import Coupling, sum_reason
 
 FORMAT = 1
 _MOST = 2**31

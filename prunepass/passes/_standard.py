@@ -11,17 +11,16 @@ import msgspec
 from ..ir import Graph
 from . import scores
 from ._auto import AUTO, CANDIDATES, Scores, candidates, choose
-from ._compensate import Compensation, compensate
-from ._cost import KINDS as COUNTED
-from ._cost import CostModel
-from ._coupling import Coupling, couple
-from ._cut import cut
-from ._finite import refuse_not_finite
 from ._options import build
 from ._plan import Plan
-from ._proof import prove
-from ._select import Clocked, Policy
 from ._state import State
+from .analyses import refuse_not_finite
+from .cost import KINDS as COUNTED
+from .cost import CostModel
+from .coupling import Coupling, couple
+from .policies import Clocked, Policy
+from .proof import prove
+from .rewrites import Compensation, compensate, cut
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from ._engine import EngineView as EngineView
 from ._engine import engine_view as engine_view
+from ._figure import drawing as drawing
 from ._figure import save_figure as save_figure
 from ._html import to_html as to_html
 from ._page import Page as Page

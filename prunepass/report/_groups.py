@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from .._report import GroupRow, note_of
+from ..drivers import GroupRow, note_of
 from ._markup import Markup, joined, tag
 from ._page import Page
 from ._words import percent

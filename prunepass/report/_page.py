@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._report import unread_note
+from ..drivers import unread_note
 
 if TYPE_CHECKING:
     from .._analyze import Analysis
-    from .._host_check import HostCheck
-    from .._report import GroupRow, Report
     from ..backends import Clock
+    from ..drivers import GroupRow, HostCheck, Report
     from ..measure import Comparison, Ratio
     from ..passes import Cost, Proof
     from ._engine import EngineView

@@ -2,6 +2,7 @@
 
 from ._grid import Candidate as Candidate
 from ._grid import grid as grid
+from ._journal import NAME as NAME
 from ._page import page_of_sweep as page_of_sweep
 from ._row import Row as Row
 from ._sweep import Sweep as Sweep

@@ -9,12 +9,9 @@ from itertools import product
 
 import msgspec
 
-from ..ir import UsageError
-from ..ir._steps import parse_steps
-from ..passes import Policy, scores
-from ..passes._auto import AUTO
-from ..passes._cost import KINDS
-from ..passes._options import build
+from ..ir import UsageError, parse_steps
+from ..passes import AUTO, Policy, build, scores
+from ..passes.cost import KINDS
 
 _PLAIN = re.compile(r"[\w.]+")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
-from .._wanted import of_form
+from .._options import of_form
 from ..backends import ready
 from ..hosts import open_model
 from ..ir import UsageError, path_of

@@ -18,7 +18,7 @@ from bench.compare._worker import call, isolated, peak_memory
 from prunepass.hosts import open_model
 from prunepass.ir import rule_of, verify_graph
 from prunepass.passes import Policy, couple, graph_cost
-from prunepass.passes._kinds import codes_read
+from prunepass.passes.cost._kinds import codes_read
 from prunepass.passes.scores import L2
 from tests.cli import nets
 from tests.zoo.catalog import ZOO

@@ -17,8 +17,8 @@ from tests.face.staircase import staircase
 @pytest.fixture
 def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     backend = ClockworkBackend(lambda graph: staircase(graph, step=4, overhead=1))
-    monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
-    monkeypatch.setattr("prunepass._clock.ready", lambda name: backend)
+    monkeypatch.setattr("prunepass.measure._clock.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.measure._clock.ready", lambda name: backend)
     monkeypatch.setattr(latency, "compare", lambda models, name, **timing: clockwork.compare(models, backend))
     return Path(nets.save(tmp_path / "net.onnx"))
 

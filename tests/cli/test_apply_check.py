@@ -121,7 +121,9 @@ def test_check_measures_where_a_backend_is_named(
 ) -> None:
     from prunepass import measure
 
-    monkeypatch.setattr("prunepass._clock.compare", lambda models, **options: _compared(measure, faster=0.8))
+    monkeypatch.setattr(
+        "prunepass.measure._clock.compare", lambda models, **options: _compared(measure, faster=0.8)
+    )
     ran = check(capsys, pruned, "out.onnx", "--backend", "onnxruntime")
     assert ran.code == 1
     assert "error: [speed] 0.80x as fast" in ran.err

@@ -31,7 +31,7 @@ raise SystemExit(main())
 """
 
 
-@pytest.mark.parametrize("place", ["prunepass._replayed.host_check", "prunepass.hosts.onnx.save"])
+@pytest.mark.parametrize("place", ["prunepass.drivers._replayed.host_check", "prunepass.hosts.onnx.save"])
 def test_ctrl_c_is_exit_code_130_and_leaves_the_old_output(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,9 +26,9 @@ def by_channels(graph: Graph) -> float:
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> ClockworkBackend:
     backend = ClockworkBackend(by_channels)
-    monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
-    monkeypatch.setattr("prunepass._calibrate.compare", clockwork.compare)
-    monkeypatch.setattr("prunepass._clock.ready", lambda name: backend)
+    monkeypatch.setattr("prunepass.measure._clock.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.targets._calibrate.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.measure._clock.ready", lambda name: backend)
     return backend
 
 

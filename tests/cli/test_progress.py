@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from prunepass.cli import _progress
-from prunepass.cli._face import Face
+from prunepass.cli.face import Face
 from prunepass.ir import Graph
 from prunepass.passes import State
 

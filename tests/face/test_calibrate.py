@@ -12,14 +12,14 @@ import onnx
 import pytest
 
 import prunepass as pp
-from prunepass._bench_parts import Bench
-from prunepass._targets import to_toml
 from prunepass.hosts import open_model
 from prunepass.hosts.onnx import load
 from prunepass.hosts.onnx._extract import Extractor
 from prunepass.ir import Graph
 from prunepass.measure import Comparison
 from prunepass.passes import layers_of
+from prunepass.targets._parts import Bench
+from prunepass.targets._targets import to_toml
 from tests.backends.nets import model
 from tests.face import clockwork
 from tests.face.clockwork import ClockworkBackend
@@ -57,7 +57,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(len(models))
         return clockwork.compare(models, *args, **options)
 
-    monkeypatch.setattr("prunepass._calibrate.compare", compare)
+    monkeypatch.setattr("prunepass.targets._calibrate.compare", compare)
     return made
 
 
@@ -127,7 +127,7 @@ def test_an_engine_that_takes_no_layer_gives_no_target(
     def refuse(*args: object, **options: object) -> None:
         raise pp.UnsupportedError("there is no kernel")
 
-    monkeypatch.setattr("prunepass._calibrate.compare", refuse)
+    monkeypatch.setattr("prunepass.targets._calibrate.compare", refuse)
     with pytest.raises(
         pp.UnsupportedError, match=r"no layer of the model can be measured.*there is no kernel"
     ):
@@ -150,7 +150,7 @@ def test_quick_measures_less(tmp_path: Path, counted: list[int]) -> None:
 def test_a_target_that_was_measured_steers_a_prune(
     tmp_path: Path, counted: list[int], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.measure._clock.compare", clockwork.compare)
     backend = ClockworkBackend(by_eights)
     target = pp.calibrate(net(), backend=backend, cache=tmp_path)
     result = pp.prune(net(), budget="latency=0.6", score="l2", target=target, backend=backend)
@@ -164,7 +164,7 @@ def test_a_target_that_was_measured_steers_a_prune(
 def test_times_at_another_number_of_threads_are_not_used(
     tmp_path: Path, counted: list[int], monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.measure._clock.compare", clockwork.compare)
     backend = ClockworkBackend(by_eights)
     target = pp.calibrate(net(), backend=backend, cache=tmp_path, quick=True)
     options: dict[str, Any] = {"budget": "latency=0.6", "score": "l2", "target": target, "backend": backend}

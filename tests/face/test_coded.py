@@ -12,13 +12,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import prunepass as pp
-from prunepass._bench_parts import Bench
 from prunepass.hosts import open_model
 from prunepass.hosts.onnx import load
 from prunepass.ir import Graph
 from prunepass.passes import Layer, layers_of
-from prunepass.passes._kinds import codes_of, codes_read, dtype_of
-from prunepass.passes._terms import engine_terms
+from prunepass.passes.cost._kinds import codes_of, codes_read, dtype_of
+from prunepass.passes.cost._terms import engine_terms
+from prunepass.targets._parts import Bench
 from tests.face import clockwork
 from tests.face.clockwork import ClockworkBackend
 from tests.face.staircase import staircase
@@ -150,7 +150,7 @@ def test_tiles_of_codes_are_the_grain_of_openvino_and_not_of_numbers() -> None:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prunepass._calibrate.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.targets._calibrate.compare", clockwork.compare)
 
 
 def by_tiles(graph: Graph) -> float:

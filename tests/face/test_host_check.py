@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prunepass._host_check import host_check
+from prunepass.drivers._host_check import host_check
 from prunepass.ir import Array, Graph, Value, VerificationError, evaluate
 from tests.graphs import Builder
 

@@ -66,6 +66,6 @@ def test_what_no_module_explains_is_a_failed_check(monkeypatch: pytest.MonkeyPat
     def off(*_: object) -> None:
         raise pp.VerificationError("off the reference")
 
-    monkeypatch.setattr("prunepass._replayed.host_check", off)
+    monkeypatch.setattr("prunepass.drivers._replayed.host_check", off)
     with pytest.raises(pp.VerificationError, match="off the reference"):
         pp.prune(net(torch.relu), X, budget="macs=0.7", score="l2")

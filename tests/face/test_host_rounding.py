@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import prunepass as pp
-from prunepass._host_check import host_check
+from prunepass.drivers._host_check import host_check
 from prunepass.hosts import open_model
 from prunepass.ir import Array, Graph, Param, VerificationError, evaluate
 from tests.graphs import Builder

@@ -72,8 +72,8 @@ def fail(error: BaseException) -> Callable[..., Any]:
 
 
 FAILURES: dict[str, tuple[str, BaseException]] = {
-    "the host check": ("prunepass._replayed.host_check", pp.VerificationError("off")),
-    "an interrupt in the host check": ("prunepass._replayed.host_check", KeyboardInterrupt()),
+    "the host check": ("prunepass.drivers._replayed.host_check", pp.VerificationError("off")),
+    "an interrupt in the host check": ("prunepass.drivers._replayed.host_check", KeyboardInterrupt()),
     "the report": ("prunepass._prune.report_of", ValueError("no")),
     "an interrupt in the report": ("prunepass._prune.report_of", KeyboardInterrupt()),
     "the second capture": ("prunepass.hosts.torch._check.export", pp.UnsupportedError("no")),

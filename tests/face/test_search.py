@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prunepass._prune import default_pipeline
-from prunepass._search import MAX_ROUNDS, Found, Reading, Search, atoms_of, widths_of
+from prunepass.drivers._latency import MAX_ROUNDS, Found, Reading, Search, atoms_of, widths_of
 from prunepass.ir import BudgetError, Graph
 from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, steps
 from tests.face.staircase import GraphSession, Time, Watch, cliff, staircase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prunepass._staircase import Step, grain_of
+from prunepass.targets._staircase import Step, grain_of
 
 WIDTHS = (1, 2, 4, 8, 16)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import prunepass as pp
-from prunepass._targets import GrainRow, LayerRow, Target, target_for, target_of, targets, to_toml
 from prunepass.cli._check import _grain
 from prunepass.cli._promised import promised
+from prunepass.targets._targets import GrainRow, LayerRow, Target, target_for, target_of, targets, to_toml
 from tests.cli import nets
 
 WHOLE = Target(

@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 import prunepass as pp
-from prunepass._clock import EngineClock, Setting, fraction, is_slower, setting_of
 from prunepass.backends import get
 from prunepass.ir import Graph
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
+from prunepass.measure._clock import EngineClock, Setting, fraction, is_slower, setting_of
 from tests.cli import nets
 from tests.face import clockwork
 from tests.face.clockwork import ClockworkBackend
@@ -21,7 +21,7 @@ from tests.face.staircase import staircase
 
 @pytest.fixture(autouse=True)
 def perfect_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prunepass._clock.compare", clockwork.compare)
+    monkeypatch.setattr("prunepass.measure._clock.compare", clockwork.compare)
 
 
 def by_channels(graph: Graph) -> float:
@@ -191,7 +191,7 @@ def test_a_ratio_that_scatters_is_measured_again_for_longer(monkeypatch: pytest.
         asked.append(duration)
         return comparison(1.0, 0.1)
 
-    monkeypatch.setattr("prunepass._clock.compare", shaky)
+    monkeypatch.setattr("prunepass.measure._clock.compare", shaky)
     from prunepass.hosts import open_model
 
     session = open_model(nets.classifier())

@@ -9,7 +9,7 @@ import numpy as np
 
 from prunepass.ir import Graph, Node, Param, Value, constant, evaluate, verify_graph
 from prunepass.passes import couple, cut, prove
-from prunepass.passes._magnitude import magnitudes
+from prunepass.passes.analyses._magnitude import magnitudes
 from tests.graphs import chain
 from tests.passes.legal import inputs_for, random_cut
 from tests.passes.networks import random_networks

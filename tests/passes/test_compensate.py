@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from prunepass.ir import Array, Graph
 from prunepass.passes import Plan, couple, cut, masked_values, plan_for, prove
-from prunepass.passes._compensate import Compensation, compensate
+from prunepass.passes.rewrites._compensate import Compensation, compensate
 from tests.graphs import Builder, chain, residual
 from tests.passes.legal import inputs_for, random_cut
 from tests.passes.networks import Network, random_graphs

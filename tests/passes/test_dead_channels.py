@@ -11,10 +11,10 @@ import pytest
 import prunepass as pp
 from prunepass.ir import Array, Graph, Param, UsageError, evaluate
 from prunepass.passes import Budget, Pipeline, Plan, Policy, couple, cut, prove
-from prunepass.passes._compensate import compensate
-from prunepass.passes._constants import Constant, constants
-from prunepass.passes._dead import dead_channels, dead_first
 from prunepass.passes._plan import plan_for
+from prunepass.passes.analyses._constants import Constant, constants
+from prunepass.passes.rewrites._compensate import compensate
+from prunepass.passes.rewrites._dead import dead_channels, dead_first
 from tests.graphs import Builder
 from tests.passes.legal import inputs_for
 from tests.passes.networks import random_networks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prunepass.passes import couple
-from prunepass.passes._kinds import kind_of
+from prunepass.passes.cost._kinds import kind_of
 from tests.graphs import Builder
 
 

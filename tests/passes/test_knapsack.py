@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from prunepass.passes import LatencyModel, couple
-from prunepass.passes._knapsack import Item, Limits, choose, give_back, kept_by
-from prunepass.passes._terms import free_atoms
+from prunepass.passes.cost._terms import free_atoms
+from prunepass.passes.policies._knapsack import Item, Limits, choose, give_back, kept_by
 from tests.graphs import residual
 
 COUPLING = couple(residual(32))

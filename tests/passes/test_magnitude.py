@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from prunepass.passes import couple
-from prunepass.passes._magnitude import magnitudes, trace
-from prunepass.passes._sample import one_sample
+from prunepass.passes.analyses._magnitude import magnitudes, trace
+from prunepass.passes.analyses._sample import one_sample
 from tests.graphs import Builder, chain
 
 

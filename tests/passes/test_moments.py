@@ -7,7 +7,7 @@ import pytest
 
 from prunepass.ir import Array
 from prunepass.passes import couple
-from prunepass.passes._moments import mean_of, moments, variance_of
+from prunepass.passes.analyses._moments import mean_of, moments, variance_of
 from tests.graphs import Builder
 from tests.passes.scores.test_dfpc_laws import changed
 

@@ -10,7 +10,7 @@ import pytest
 from prunepass import UnsupportedError
 from prunepass.ir import Array, Graph, evaluate, kept_index
 from prunepass.passes import Plan, couple, cut, left_inexact, plan_for, prove, random_inputs
-from prunepass.passes._compensate import compensate
+from prunepass.passes.rewrites._compensate import compensate
 from tests.graphs import Builder
 
 REMOVE = np.array([0, 3, 4])

@@ -19,7 +19,7 @@ from prunepass.passes import (
     graph_cost,
     least_widths,
 )
-from prunepass.passes._widths import allowed_widths, steps
+from prunepass.passes.policies._widths import allowed_widths, steps
 from tests.graphs import Builder, chain, residual
 from tests.passes.networks import Network, random_networks
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from prunepass.ir import Atom
 from prunepass.passes import CostModel, couple
-from prunepass.passes._terms import Term, counted_terms, engine_terms, free_atoms
+from prunepass.passes.cost._terms import Term, counted_terms, engine_terms, free_atoms
 from tests.graphs import residual
 from tests.passes.networks import random_networks
 

@@ -7,7 +7,7 @@ import pytest
 
 from prunepass.ir import Atom, Dim, Prod, atoms_of, kept_size
 from prunepass.passes import Coupling, couple
-from prunepass.passes._widths import Grain, allowed_widths, least_widths, steps
+from prunepass.passes.policies._widths import Grain, allowed_widths, least_widths, steps
 from tests.graphs import Builder, chain
 from tests.passes.networks import random_networks
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
-from prunepass._host_check import HostCheck
-from prunepass._report import GroupRow
 from prunepass.backends import Layer
+from prunepass.drivers._host_check import HostCheck
+from prunepass.drivers._report import GroupRow
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
 from prunepass.passes import Cost, Proof
 from prunepass.report import EngineView, Page, Quality, Trial

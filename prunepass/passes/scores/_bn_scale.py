@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Atom, registry
-from .._coupling import Coupling, Group
-from .._stream import static_array
+from ..coupling import Coupling, Group, static_array
 from ._norms import SQUARES, row_norms
 from ._protocol import Scores, per_index, prunable
 

@@ -8,10 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Atom
-from .._coupling import Coupling
-from .._magnitude import Magnitudes, trace
-from .._sample import one_sample
-from .._stream import reads_of
+from ..analyses import Magnitudes, one_sample, trace
+from ..coupling import Coupling, reads_of
 from ._protocol import NORMALIZE, Scores, choice, named, per_index, prunable
 
 

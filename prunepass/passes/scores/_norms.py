@@ -9,8 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Atom, Graph
-from .._coupling import Coupling, Group
-from .._stream import static_array
+from ..coupling import Coupling, Group, static_array
 from ._protocol import NORMALIZE, Scores, choice, named, per_entry, prunable
 
 _BLOCK = 1 << 17

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from ...ir import Array, Atom, Dim, UsageError, positions
-from .._coupling import Coupling, Group
+from ..coupling import Coupling, Group
 
 Scores = dict[str, Array]
 NORMALIZE = ("none", "mean")

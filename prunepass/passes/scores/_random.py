@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from .._coupling import Coupling
+from ..coupling import Coupling
 from ._protocol import Scores
 
 

@@ -8,14 +8,21 @@ from typing import ClassVar
 import numpy as np
 
 from ...ir import Array, Atom, Graph, is_float
-from .._cost import CostModel
-from .._coupling import Coupling
-from .._importance import Shares, importance, shares_of
-from .._magnitude import Magnitudes, trace
-from .._moments import Sampled, read_values, trace_moments, variance_of
-from .._normalised import normalised
-from .._sample import one_sample
-from .._stream import Read, reads_of
+from ..analyses import (
+    Magnitudes,
+    Sampled,
+    Shares,
+    importance,
+    normalised,
+    one_sample,
+    read_values,
+    shares_of,
+    trace,
+    trace_moments,
+    variance_of,
+)
+from ..cost import CostModel
+from ..coupling import Coupling, Read, reads_of
 from ._protocol import Scores, choice, per_index, prunable
 
 PER = ("macs", "params", "none")

@@ -18,7 +18,7 @@ from prunepass.hosts.onnx import capture, feeds, load, run
 from prunepass.ir import Array, Graph, fixed, rule_of
 from prunepass.ir._cutting import kept_of, masked
 from prunepass.passes import Plan, couple, plan_for, scores
-from prunepass.passes._compensate import compensate
+from prunepass.passes.rewrites._compensate import compensate
 from tests.hosts.onnx.models import build, round_trip, weights
 from tests.hosts.onnx.test_real import foreign
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prunepass.ir import Array, Graph, UsageError, evaluate
 from prunepass.passes import couple, plan_for, scores
-from prunepass.passes._proof import masked_values
+from prunepass.passes.proof._proof import masked_values
 from tests.graphs import Builder
 
 seeds = st.integers(0, 2**32 - 1)

@@ -7,7 +7,7 @@ import pytest
 
 from prunepass.ir import Array, Graph, UsageError, evaluate
 from prunepass.passes import couple, cut, plan_for, scores
-from prunepass.passes._compensate import compensate
+from prunepass.passes.rewrites._compensate import compensate
 from tests.graphs import Builder, chain, residual
 from tests.passes.scores.test_dfpc_laws import changed, read
 

@@ -1,0 +1,31 @@
+"""Analyses of data flow without data: magnitudes, moments, constants, importance."""
+
+from ._constants import Constant as Constant
+from ._constants import constants as constants
+from ._constants import silences as silences
+from ._finite import refuse_not_finite as refuse_not_finite
+from ._importance import Shares as Shares
+from ._importance import importance as importance
+from ._importance import shares_of as shares_of
+from ._magnitude import Magnitudes as Magnitudes
+from ._magnitude import signed as signed
+from ._magnitude import trace as trace
+from ._moments import Sampled as Sampled
+from ._moments import mean_of as mean_of
+from ._moments import read_values as read_values
+from ._moments import trace_moments as trace_moments
+from ._moments import variance_of as variance_of
+from ._normalised import normalised as normalised
+from ._refit import changed_sums as changed_sums
+from ._refit import grid_of as grid_of
+from ._refit import refitted as refitted
+from ._sample import one_sample as one_sample
+from ._shift import added as added
+from ._shift import along as along
+from ._shift import carries as carries
+from ._shift import data_slots as data_slots
+from ._shift import exchange as exchange
+from ._shift import fit as fit
+from ._shift import is_linear as is_linear
+from ._shift import response as response
+from ._shift import result_slots as result_slots

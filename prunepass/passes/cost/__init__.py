@@ -1,0 +1,30 @@
+"""Costs of a graph as functions of its widths: work, params, bytes, predicted latency; and budgets on them."""
+
+from ._budget import Budget as Budget
+from ._cost import BYTES as BYTES
+from ._cost import KINDS as KINDS
+from ._cost import Cost as Cost
+from ._cost import CostModel as CostModel
+from ._cost import cost_of as cost_of
+from ._cost import graph_cost as graph_cost
+from ._kinds import ANY as ANY
+from ._kinds import DENSE as DENSE
+from ._kinds import KINDS_OF_WORK as KINDS_OF_WORK
+from ._kinds import MOVED as MOVED
+from ._kinds import WINDOW as WINDOW
+from ._kinds import codes_of as codes_of
+from ._kinds import codes_read as codes_read
+from ._kinds import dtype_of as dtype_of
+from ._kinds import kind_of as kind_of
+from ._kinds import live_nodes as live_nodes
+from ._latency import LatencyModel as LatencyModel
+from ._latency import Point as Point
+from ._layer_table import Layer as Layer
+from ._layer_table import LayerTable as LayerTable
+from ._layer_table import Samples as Samples
+from ._layer_table import layers_of as layers_of
+from ._terms import Term as Term
+from ._terms import atoms_in as atoms_in
+from ._terms import counted_terms as counted_terms
+from ._terms import engine_terms as engine_terms
+from ._terms import size_at as size_at

@@ -1,0 +1,18 @@
+"""Coupled channels: the solution of all operator rules of a graph, and walks over what carries data."""
+
+from ._coupling import Coupling as Coupling
+from ._coupling import Group as Group
+from ._coupling import Member as Member
+from ._coupling import couple as couple
+from ._coupling import produced as produced
+from ._coupling import static_values as static_values
+from ._stream import Read as Read
+from ._stream import Step as Step
+from ._stream import drop as drop
+from ._stream import reads_of as reads_of
+from ._stream import static_array as static_array
+from ._stream import steps as steps
+from ._weight_sums import below as below
+from ._weight_sums import flowing_atoms as flowing_atoms
+from ._weight_sums import sum_reason as sum_reason
+from ._weight_sums import used_weights as used_weights

@@ -1,0 +1,293 @@
+"""Repair without data: the known mean of what is cut moves into the bias of what read it.
+
+Where normalisations say how a cut channel is distributed, its consumers' results change by a known amount on
+average. That amount goes into the consumer's own bias or, where it has none, on through sums and moves to the
+next operand that adds (a bias added later, a running mean). This is the bias update of STADE (arXiv
+2503.22451) for any operators and groups. At zero-padded borders a consumer reads less of the channel; one
+number for all positions is the average over them, borders included: the least-squares choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from ...ir import Array, Atom, Dims, Index, atoms_of, kept_of, masked
+from .._plan import Plan
+from ..analyses import (
+    Constant,
+    added,
+    carries,
+    constants,
+    data_slots,
+    exchange,
+    fit,
+    is_linear,
+    mean_of,
+    one_sample,
+    read_values,
+    refitted,
+    response,
+    result_slots,
+    trace_moments,
+)
+from ..coupling import Coupling, Step, drop, steps
+from ._lack import (
+    Lack,
+    Missing,
+    alike,
+    alone,
+    exactly,
+    joined,
+    made_of,
+    marked,
+    missing,
+    shared_axes,
+    staying,
+    stored,
+    together,
+    without_cut_rows,
+)
+
+Means = Mapping[str, "Array | None"]
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """A plan with its repair.
+
+    Attributes:
+        plan: the plan with ``shifts``.
+        repaired: names of the params that change.
+        unrepaired: what could not be repaired and why, by consumer.
+        unknown: names of cut groups whose mean is not known to some consumer.
+        inexact: by name of each cut group the channels whose cut still changes the outputs, or may.
+    """
+
+    plan: Plan
+    repaired: tuple[str, ...]
+    unrepaired: Mapping[str, str]
+    unknown: tuple[str, ...]
+    inexact: Mapping[str, Index] = field(default_factory=dict)
+
+
+def compensate(coupling: Coupling, plan: Plan) -> Compensation:
+    """``plan`` with the means of what it cuts moved into trained params that no cut or tie forbids to change.
+
+    The proof of a cut holds with shifts as without: they belong to the masked model too.
+    """
+    small = one_sample(coupling)
+    repair = _Repair(small, plan.kept(small), known_means(small), constants(small))
+    for step in steps(small):
+        repair.pass_by(step)
+    shifts = _together(refitted(coupling, plan.kept(coupling)), repair.settled())
+    repaired = msgspec.structs.replace(plan, shifts=shifts)
+    moving = {g.name: repair.inexact[g.atom] for g in small.prunable if g.atom in repair.inexact}
+    return Compensation(
+        repaired,
+        tuple(sorted(shifts)),
+        dict(sorted(repair.unrepaired.items())),
+        tuple(repair.unknown),
+        {name: np.flatnonzero(marks) for name, marks in moving.items() if np.any(marks)},
+    )
+
+
+def _together(*found: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    """Amounts by param, added up where more than one is for the same."""
+    shifts: dict[str, tuple[float, ...]] = {}
+    for name, amounts in (pair for one in found for pair in one.items()):
+        before = shifts.get(name)
+        shifts[name] = amounts if before is None else tuple(map(sum, zip(before, amounts, strict=True)))
+    return shifts
+
+
+def known_means(coupling: Coupling) -> Means:
+    """Mean of every value that is summed over by products, broadcastable to it; None where not known."""
+    result: Means = coupling.graph.memo("known means", lambda _: _known_means(coupling))
+    return result
+
+
+def _known_means(coupling: Coupling) -> Means:
+    wanted = read_values(coupling)
+    found: dict[str, Array | None] = {}
+    for met in trace_moments(coupling, wanted):
+        for name, samples in zip(met.step.node.outputs, met.results, strict=False):
+            if name in wanted:
+                found[name] = None if samples is None else mean_of(samples)
+    return found
+
+
+@dataclass
+class _Repair:
+    """One walk: every value's lack is absorbed by a param, passed on, or reported."""
+
+    coupling: Coupling
+    kept: Mapping[Atom, Index]
+    means: Means
+    constants: Mapping[str, Constant]
+    unrepaired: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, None] = field(default_factory=dict)
+    inexact: dict[Atom, Array] = field(default_factory=dict)
+    _lacks: dict[str, Lack] = field(default_factory=dict)
+    _given: dict[str, dict[str, Lack]] = field(default_factory=dict)
+
+    def pass_by(self, step: Step) -> None:
+        """Settle what this node reads too little of."""
+        cut = self._cut_reads(step)
+        short = [i for i in step.data if step.node.inputs[i] in self._lacks]
+        if cut or (short and step.op.flow.inflow is not None):
+            self._through_weights(step, {**dict.fromkeys(short, frozenset[Atom]()), **cut})
+        else:
+            for position in short:
+                self._through(step, position)
+        for output in step.node.outputs:
+            if output in self._lacks and output in self.coupling.graph.outputs:
+                self._fail(self._lacks[output], f"it reaches the output '{output}'")
+        drop(self._lacks, step.expired)
+
+    def _cut_reads(self, step: Step) -> dict[int, frozenset[Atom]]:
+        """Cut atoms that the node sums over, by operand."""
+        summed = {leaf for dim in step.rule.contracted for leaf in atoms_of(dim)}
+        found: dict[int, frozenset[Atom]] = {}
+        for i in step.data:
+            held = (leaf for dim in step.rule.operands[i] or () for leaf in atoms_of(dim) if leaf in summed)
+            cut = {atom for leaf in held for atom in atoms_of(self.coupling.norm(leaf)) if atom in self.kept}
+            if cut:
+                found[i] = frozenset(cut)
+        return found
+
+    def _through_weights(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> None:
+        """A weighted sum: what its data lack, through its weights, is what its result lacks."""
+        step = without_cut_rows(self.coupling, step, self.kept)
+        lack = self._read(step, short)
+        if lack is None:
+            return
+        if len(step.data) > 1 or any(not is_linear(self.coupling.graph, step, i) for i in short):
+            self._fail(lack, "it is no sum with fixed weights")
+            return
+        position = next(iter(short))
+        whole = made_of(step, position, lack.amount)
+        made = lack.of(whole.mean(axis=shared_axes(step, position), keepdims=True))
+        if not alike(whole, made.amount):
+            self._blur(made, "what it lacks differs from place to place, as at padded borders")
+        if np.any(made.amount) and not self._absorbed(step, made, result_slots(step), None):
+            self._owe(step, step.node.outputs[0], made)
+
+    def _read(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> Lack | None:
+        """What the operands lack; of several no more than who owes it."""
+        found = [self._missing(step, position, atoms) for position, atoms in short.items()]
+        lacks = [lack for lack in found if lack is not None]
+        return lacks[0] if len(lacks) == 1 else together(lacks) if lacks else None
+
+    def _missing(self, step: Step, position: int, atoms: frozenset[Atom]) -> Lack | None:
+        """Data that the node should still get at one operand; None where it is known that there is nothing."""
+        name, dims = str(step.node.inputs[position]), step.rule.operands[position] or ()
+        index = kept_of(dims, self.coupling.norm, {leaf: self.kept[leaf] for leaf in atoms})
+        stays = masked(np.ones(step.call.shape(position)), index)
+        given = tuple(self.constants.get(str(read)) for read in step.node.inputs)
+        cut = missing(self.coupling, step, position, stays == 0, self.means.get(name), given)
+        self._note_unknown(step, cut, dims, atoms)
+        constant = not np.any(cut.moving)
+        self.inexact = joined(self.inexact, marked(cut.moving, dims, self.coupling, atoms))
+        due = marked(cut.felt, dims, self.coupling, atoms)
+        found = Lack(cut.amount, frozenset({_label(step)}), due, constant)
+        before = self._lacks.get(name)
+        if before is not None:
+            return found + before.of(before.amount * stays)
+        return found if np.any(cut.felt) else None
+
+    def _note_unknown(self, step: Step, cut: Missing, dims: Dims, atoms: frozenset[Atom]) -> None:
+        found = marked(cut.unknown, dims, self.coupling, atoms)
+        groups = [g.name for g in self.coupling.prunable if g.atom in found and np.any(found[g.atom])]
+        if groups:
+            self.unknown.update(dict.fromkeys(groups))
+            self.unrepaired[_label(step)] = f"no statistics say what the mean of {', '.join(groups)} is"
+
+    def _through(self, step: Step, position: int) -> None:
+        """An operator without weights: a param of it takes the lack, or its result has it."""
+        lack = self._lacks[str(step.node.inputs[position])]
+        if self._absorbed(step, lack, data_slots(step, position), position):
+            return
+        gain = added(step, position)
+        if gain is not None:
+            shape = step.call.results[0]
+            full = np.broadcast_to(lack.amount, step.call.shape(position))
+            self._owe(step, step.node.outputs[0], lack.of(np.broadcast_to(full * gain, shape)))
+        elif carries(step, position):
+            short, whole = (
+                step.op.run(
+                    step.call, tuple(alone(step, i, position, amount) for i in range(len(step.call.shapes)))
+                )
+                for amount in (lack.amount, np.zeros(1))
+            )
+            for output, with_lack, without in zip(step.node.outputs, short, whole, strict=False):
+                self._owe(step, output, lack.of(with_lack - without))
+        else:
+            self._fail(lack, f"'{_label(step)}' stands between it and the next bias")
+
+    def _absorbed(self, step: Step, lack: Lack, slots: tuple[int, ...], position: int | None) -> bool:
+        """Note the lack for the first operand that can take it; ``position`` None: it is of the result."""
+        dims = step.rule.results[0] if position is None else step.rule.operands[position]
+        for slot in slots:
+            param = self._repairable(step, slot)
+            slot_dims = step.rule.operands[slot] if slot < len(step.rule.operands) else None
+            if param is None or dims is None or slot_dims is None:
+                continue
+            amount = fit(lack.amount, dims, slot_dims)
+            gain = response(step, slot) if position is None else exchange(step, position, slot)
+            if amount is None or not gain:
+                continue
+            if not exactly(lack.amount, dims, amount, slot_dims):
+                self._blur(lack, f"'{param}' holds one number for what differs")
+            factor = 1 / gain if position is None else gain
+            self._give(param, f"{step.node.name}:{slot}", lack.of(amount * factor))
+            return True
+        return False
+
+    def _repairable(self, step: Step, slot: int) -> str | None:
+        name = step.node.inputs[slot] if slot < len(step.node.inputs) else None
+        param = self.coupling.graph.params.get(name) if name is not None else None
+        return name if param is not None and param.trained and param.is_float else None
+
+    def _give(self, param: str, reader: str, lack: Lack) -> None:
+        given = self._given.setdefault(param, {})
+        given[reader] = given[reader] + lack if reader in given else lack
+
+    def _owe(self, step: Step, value: str, lack: Lack) -> None:
+        """Note what a value lacks where it is not cut itself."""
+        dims = step.rule.results[step.node.outputs.index(value)]
+        index = kept_of(dims, self.coupling.norm, self.kept)
+        lack = lack.of(staying(lack.amount, index, tuple(dim.size for dim in dims)))
+        if np.any(lack.amount):
+            self._lacks[value] = self._lacks[value] + lack if value in self._lacks else lack
+
+    def _fail(self, lack: Lack, reason: str) -> None:
+        self.inexact = joined(self.inexact, lack.due)
+        self.unrepaired.update(dict.fromkeys(sorted(lack.owers), f"nowhere to put it: {reason}"))
+
+    def _blur(self, lack: Lack, reason: str) -> None:
+        """What is taken up is right on average only; said of constants, for which it could have been exact."""
+        self.inexact = joined(self.inexact, lack.due)
+        if lack.constant:
+            self.unrepaired.update(dict.fromkeys(sorted(lack.owers), f"on average only: {reason}"))
+
+    def settled(self) -> dict[str, tuple[float, ...]]:
+        """Amounts by param, where all that read it agree."""
+        shifts = {}
+        for name, given in self._given.items():
+            amounts = [lack.amount for lack in given.values()]
+            readers = {f"{node.name}:{at}" for node, at in self.coupling.graph.readers[name]}
+            agree = all(np.allclose(amount, amounts[0], rtol=1e-6, atol=1e-12) for amount in amounts)
+            if readers != set(given) or not agree or not np.all(np.isfinite(amounts[0])):
+                for lack in given.values():
+                    self._fail(lack, f"'{name}' is shared by nodes that need different amounts")
+            elif np.any(amounts[0]):
+                shifts[name] = stored(amounts[0], self.coupling.graph, name)
+        return shifts
+
+
+def _label(step: Step) -> str:
+    return step.node.origin.path or step.node.name
