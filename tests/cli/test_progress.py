@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from prunepass.cli import _progress
+from prunepass.cli import progress as _progress
 from prunepass.cli.face import Face
 from prunepass.ir import Graph
 from prunepass.passes import State
