@@ -277,7 +277,7 @@ def atoms_of(coupling: Coupling, widths: Mapping[str, int]) -> dict[Atom, int]:
 def _kept(state: State, plan: Plan) -> float:
     """The score of the channels that stay."""
     total = 0.0
-    for name, values in state.facts["scores"].items():
+    for name, values in (state.scores or {}).items():
         removed: Index = np.asarray(plan.cuts[name].remove if name in plan.cuts else (), dtype=np.int64)
         total += float(np.sum(values) - np.sum(np.asarray(values)[removed]))
     return total
@@ -286,7 +286,7 @@ def _kept(state: State, plan: Plan) -> float:
 def _decided(state: State, planned: State) -> State:
     """Later rounds keep the score that the first one chose."""
     metric = str(planned.need("plan", "latency").options.get("score", ""))
-    found = state.facts.get("candidates", {})
+    found = state.candidates or {}
     if len(found) < 2 or metric not in found:
         return state
-    return state.having(candidates={metric: found[metric]}, choice=planned.facts.get("choice"))
+    return state.having(candidates={metric: found[metric]}, choice=planned.choice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..ir import Graph
 from ..passes import (
@@ -187,9 +187,7 @@ def _dead(plan: Plan | None) -> int | None:
 
 def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
     """The report of a finished pipeline."""
-    facts: Mapping[str, Any] = state.facts
-    choice, repair = facts.get("choice"), facts.get("compensation")
-    plan = state.plan
+    choice, repair, plan = state.choice, state.compensation, state.plan
     after = graph_cost(state.graph)
     rows = group_rows(couple(state.original), plan)
     kept = sum(row.kept for row in rows if not row.pins)
@@ -203,7 +201,7 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         changes=dict(choice.changes) if choice else {},
         repaired=tuple(repair.repaired) if repair else (),
         unrepaired=dict(repair.unrepaired) if repair else {},
-        proof=facts.get("proof"),
+        proof=state.proof,
         host=host,
         unread=unread_names(state.original),
         seconds=tuple(timings.seconds),

@@ -64,13 +64,15 @@ class Table:
             PrunepassError: of the class ``error``; it is not clear which one is meant, or its distribution is broken.
         """
         entries = self._named(name)
-        if name in self.builtin and not entries:
+        if name in self.builtin:
+            if entries:
+                raise self.refusal(name, "has the name of a built-in one")
             module, _, attribute = self.builtin[name].partition(":")
             return getattr(import_module(module, self.package), attribute)
         if not entries:
-            raise UsageError(f"there is no {self.kind} '{name}'", advice=f"there are {', '.join(self)}")
-        if name in self.builtin:
-            raise self.refusal(name, "has the name of a built-in one")
+            raise UsageError(
+                f"there is no {self.kind} '{name}'", advice=f"there are {', '.join(self) or 'none'}"
+            )
         if len(entries) > 1:
             owners = " and ".join(map(_owner, entries))
             raise self.error(f"{self.kind} '{name}' is in {owners}", advice="uninstall all but one of them")
@@ -93,9 +95,9 @@ class Table:
             raise self.refusal(entry.name, f"is no {self.kind}: {flaw}")
         return found
 
-    def _named(self, name: str) -> tuple[EntryPoint, ...]:
+    def _named(self, name: str) -> list[EntryPoint]:
         """Entries called ``name``, one for each object that they may mean."""
-        return tuple({entry.value: entry for entry in self._entries() if entry.name == name}.values())
+        return list({entry.value: entry for entry in self._entries() if entry.name == name}.values())
 
     def _entries(self) -> tuple[EntryPoint, ...]:
         return _installed(self.group, tuple(sys.path))

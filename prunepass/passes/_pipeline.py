@@ -9,7 +9,7 @@ from typing import Any
 
 from ..ir import Graph, PrunepassError, parse_steps, verify_graph
 from ._options import build, to_text
-from ._state import Observer, Pass, State
+from ._state import Observer, Pass, State, check_order
 from ._tables import passes
 
 
@@ -36,6 +36,7 @@ class Pipeline:
 
     def __call__(self, graph: Graph, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it."""
+        check_order(self.steps, State.start(graph).made())
         verify_graph(graph)
         return self.resume(State.start(graph), observers)
 

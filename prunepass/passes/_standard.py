@@ -18,9 +18,9 @@ from .analyses import refuse_not_finite
 from .cost import KINDS as COUNTED
 from .cost import CostModel
 from .coupling import Coupling, couple
-from .policies import Clocked, Policy
+from .policies import Policy
 from .proof import prove
-from .rewrites import Compensation, compensate, cut
+from .rewrites import compensate, cut
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Couple:
     """Find the coupled channels; leaves the fact ``coupling``."""
 
     name: ClassVar[str] = "couple"
+    needs: ClassVar[tuple[str, ...]] = ()
+    makes: ClassVar[tuple[str, ...]] = ("coupling",)
 
     def __call__(self, state: State) -> State:
         return state.having(coupling=couple(state.graph))
@@ -43,6 +45,8 @@ class Score:
     """
 
     name: ClassVar[str] = "score"
+    needs: ClassVar[tuple[str, ...]] = ()
+    makes: ClassVar[tuple[str, ...]] = ("metric", "candidates", "per")
     metric: str = AUTO
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,6 +73,11 @@ class Select(Policy):
     """
 
     name: ClassVar[str] = "select"
+    makes: ClassVar[tuple[str, ...]] = ("plan", "scores", "choice", "compensation")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return () if self.dead else ("candidates",)
 
     def __call__(self, state: State) -> State:
         coupling = couple(state.graph)
@@ -77,9 +86,9 @@ class Select(Policy):
             whole = self.dead_ones(coupling)
             return state.having(plan=whole.plan, compensation=whole)
         found = state.need("candidates", self.name)
-        clocked: Clocked | None = state.facts.get("clocked")
+        clocked = state.clocked
         if clocked is not None:
-            found = unpriced(coupling, found, state.facts.get("per", {}))
+            found = unpriced(coupling, found, state.per or {})
 
         def planned(coupling: Coupling, values: Scores) -> Plan:
             return self.plan(coupling, values, clocked)
@@ -114,6 +123,8 @@ class Compensate:
     """Move the known means of cut channels into the biases of their consumers; refines the ``plan``."""
 
     name: ClassVar[str] = "compensate"
+    needs: ClassVar[tuple[str, ...]] = ("plan",)
+    makes: ClassVar[tuple[str, ...]] = ("compensation",)
 
     def __call__(self, state: State) -> State:
         plan = state.need("plan", self.name)
@@ -127,7 +138,7 @@ class Compensate:
 
     def _done(self, state: State) -> bool:
         """Whether the plan came with its repair."""
-        before: Compensation | None = state.facts.get("compensation")
+        before = state.compensation
         return before is not None and before.plan is state.plan
 
 
@@ -136,6 +147,8 @@ class Cut:
     """Apply the ``plan`` to the graph."""
 
     name: ClassVar[str] = "cut"
+    needs: ClassVar[tuple[str, ...]] = ("plan",)
+    makes: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, state: State) -> State:
         graph: Graph = cut(state.original, state.need("plan", self.name))
@@ -147,6 +160,8 @@ class Verify:
     """Prove that the cut graph equals the masked original; leaves the fact ``proof``."""
 
     name: ClassVar[str] = "verify"
+    needs: ClassVar[tuple[str, ...]] = ("plan",)
+    makes: ClassVar[tuple[str, ...]] = ("proof",)
 
     def __call__(self, state: State) -> State:
         return state.having(proof=prove(state.original, state.graph, state.need("plan", self.name)))

@@ -136,7 +136,7 @@ def test_only_the_accepted_plan_is_proved() -> None:
     assert seen.count("score") == seen.count("verify") == 1
     assert seen.count("measure") == len(result.rounds) and seen.count("probe") == result.probes
     assert seen.count("confirm") == sum(one.measured <= 0.5 for one in result.rounds) > 0
-    assert result.state.facts["proof"] is not None
+    assert result.state.proof is not None
 
 
 def test_a_candidate_that_held_by_luck_is_not_taken() -> None:
@@ -170,8 +170,10 @@ def test_it_ends_where_the_clock_cannot_tell_what_is_left() -> None:
 def test_a_score_chosen_by_auto_is_kept_in_later_rounds() -> None:
     result, _ = found("latency=0.5", score="auto")
     assert len(result.rounds) > 1
-    assert len(result.state.facts["candidates"]) == 1
-    assert len(result.state.facts["choice"].changes) == 4
+    assert result.state.candidates is not None
+    assert result.state.choice is not None
+    assert len(result.state.candidates) == 1
+    assert len(result.state.choice.changes) == 4
 
 
 def test_a_table_of_layers_is_read_in_place_of_most_probes() -> None:

@@ -36,11 +36,13 @@ def test_the_score_that_finds_the_silent_channels_wins() -> None:
 
 def test_the_pipeline_says_which_score_was_chosen() -> None:
     state = Pipeline.parse("score | select{budget=macs=0.7}")(residual(8))
-    choice = state.facts["choice"]
+    choice = state.choice
+    assert choice is not None
+    assert state.candidates is not None
     assert set(choice.changes) == set(CANDIDATES)
     assert state.plan is not None
     assert state.plan.options["score"] == choice.metric
-    assert state.facts["scores"] is state.facts["candidates"][choice.metric]
+    assert state.scores is state.candidates[choice.metric]
 
 
 def test_a_budget_that_no_score_can_meet_is_refused() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prunepass.ir import ModelError, UsageError, to_text
-from prunepass.passes import Pass, Pipeline, Plan, State, Timings
+from prunepass.passes import Pass, Pipeline, Plan, State, Timings, couple, plan_for
 from tests.graphs import chain, residual
 from tests.plugins import Installer
 
@@ -101,11 +101,14 @@ def test_the_graph_before_and_after_every_pass() -> None:
 def test_analyses_leave_their_results_as_facts() -> None:
     state = Pipeline.parse(WHOLE)(chain(8))
     assert state.original is not state.graph
-    assert state.facts["coupling"].graph is state.original
+    assert state.coupling is not None
+    assert state.coupling.graph is state.original
     assert isinstance(state.plan, Plan)
     assert state.plan.options["score"] == "l2"
-    assert state.facts["scores"]["a"].shape == (8,)
-    assert state.facts["proof"].worst < 1e-9
+    assert state.scores is not None
+    assert state.scores["a"].shape == (8,)
+    assert state.proof is not None
+    assert state.proof.worst < 1e-9
 
 
 @pytest.mark.parametrize(
@@ -186,7 +189,7 @@ def test_a_pass_of_another_distribution_runs_from_text(
 def test_a_state_keeps_earlier_facts() -> None:
     state = State.start(chain()).having(one=1).having(two=2)
     assert state.need("one", "test") == 1
-    assert dict(state.facts) == {"one": 1, "two": 2}
+    assert dict(state.extra) == {"one": 1, "two": 2}
     assert state.plan is None
 
 
@@ -196,3 +199,32 @@ def test_weights_that_are_not_finite_are_refused_before_they_are_scored() -> Non
     spoilt = replace(weight, source=lambda: np.full(weight.shape, np.nan))
     with pytest.raises(ModelError, match=r"'a\.weight' holds NaN"):
         Pipeline.parse("score{metric=l2}")(replace(graph, params={**graph.params, "a.weight": spoilt}))
+
+
+@pytest.mark.parametrize(
+    ("text", "step", "fact"),
+    [
+        ("couple | select | score", "select", "candidates"),
+        ("score | cut | select", "cut", "plan"),
+        ("compensate", "compensate", "plan"),
+        ("score | verify", "verify", "plan"),
+    ],
+)
+def test_passes_in_the_wrong_order_are_refused_before_any_work(text: str, step: str, fact: str) -> None:
+    graphs = Graphs()
+    with pytest.raises(UsageError, match=f"pass '{step}' needs '{fact}'"):
+        Pipeline.parse(text)(chain(), [graphs])
+    assert not graphs.seen
+
+
+def test_a_pass_that_does_not_say_what_it_makes_may_make_anything() -> None:
+    @dataclass(frozen=True)
+    class Given:
+        name: ClassVar[str] = "given"
+
+        def __call__(self, state: State) -> State:
+            group = couple(state.graph).prunable[0]
+            return state.having(plan=plan_for(couple(state.graph), {group.name: np.array([0])}))
+
+    steps: tuple[Pass, ...] = (Given(), *Pipeline.parse("cut | verify").steps)
+    assert Pipeline(steps)(chain(8)).proof is not None
