@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any, TypedDict
 
 from .backends import Backend
+from .drivers import Driver
 from .ir import UsageError
 from .passes import Observer, Pass
 from .targets import Target
@@ -33,6 +34,8 @@ class PruneOptions(TypedDict, total=False):
     threads: int
     allow_slower: bool
     observers: Sequence[Observer]
+    driver: str | Driver | None
+    task: Any
     floor: float
     mode: str
     compensate: bool
@@ -52,6 +55,8 @@ class Wanted:
     threads: int = 1
     allow_slower: bool = False
     observers: Sequence[Observer] = ()
+    driver: str | Driver | None = None
+    task: Any = None
     policy: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -119,5 +124,6 @@ _FORMS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "observers": (_some(_has("before", "after")), "a list of observers"),
     "target": (_either(_NONE, _is(str, os.PathLike, Target)), "a name, a path or a Target"),
     "backend": (_either(_NONE, _is(str), _has("name", "unavailable", "build")), "a name or a backend"),
+    "driver": (_either(_NONE, _is(str), callable), "a name or a driver"),
     "pipeline": (_either(_NONE, _is(str), _some(_has("name"))), "text or a list of passes"),
 }

@@ -8,25 +8,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ._options import PruneOptions, of_form, wanted
 from .drivers import (
-    Done,
-    Job,
+    Attempt,
+    Driver,
+    Reading,
     Report,
+    Run,
+    Stopwatch,
     all_or_nothing,
     check_runs,
-    counted,
+    driven,
+    driver_of,
+    finished,
     has_latency,
     host_check,
     replayed,
     report_of,
-    timed,
 )
 from .hosts import Session, open_model
 from .ir import BudgetError, UsageError, check_memory
-from .measure import Setting, setting_of
+from .measure import EngineClock, Setting, fraction, setting_of, standard_error
 from .passes import (
     Budget,
     Grain,
@@ -110,6 +112,8 @@ def prune(
         backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
         threads: of one inference on it; CPU time counts at one, wall time else.
         observers: are told of each pass.
+        driver: the loop around the passes: ``once``, ``latency``, ``iterate{step=0.1}``, ``bisect``, or an object.
+        task: what drivers ask of the user: ``evaluate(model)``, larger is better, and ``tune(model, hooks)``.
         floor, mode, compensate: of the default pipeline.
 
     Raises:
@@ -124,16 +128,20 @@ def prune(
     align = target.widths() if target and asked.align is None else asked.align
     steps = _steps(asked.pipeline, budget, score, align, asked.policy)
     check_clock(steps, setting)
+    driver = driver_of(asked.driver, steps)
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(session.graph, asked.keep)
-    job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
-    with all_or_nothing(session), _advised(session):
-        done = (
-            counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
-        )
-        return _result(session, done, target, timings)
+    run = Run(session, model, example_inputs, graph, steps, (timings, *asked.observers), asked.task)
+    run.setting, run.target, run.inplace = setting, target, asked.inplace
+    return _driven(run, driver, timings, allow_slower=asked.allow_slower)
+
+
+def _driven(run: Run, driver: Driver, timings: Timings, *, allow_slower: bool) -> Result:
+    session = run.session
+    with all_or_nothing(session), _advised(session), _watch(run) as run.watch:
+        return _result(run, finished(run, driven(driver, run), allow_slower=allow_slower), timings)
 
 
 @contextmanager
@@ -147,17 +155,32 @@ def _advised(session: Session) -> Iterator[None]:
         raise
 
 
-def _result(session: Session, done: Done, target: Target | None, timings: Timings) -> Result:
-    plan: Plan = done.state.need("plan", "prune")
-    if target is not None:
-        plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
+@contextmanager
+def _watch(run: Run) -> Iterator[Stopwatch | None]:
+    """What measures candidates; None where no engine was named."""
+    setting = run.setting
+    if setting is None:
+        yield None
+        return
+    with EngineClock(setting, run.session, run.given, run.inputs) as clock:
+
+        def read(model: Any, precise: bool) -> Reading:
+            found = clock.compare(model, precise=precise)
+            return Reading(fraction(found, setting.clock), standard_error(found, setting.clock), found)
+
+        yield read
+
+
+def _result(run: Run, taken: Attempt, timings: Timings) -> Result:
     report = replace(
-        report_of(done.state, timings, done.check),
-        unchanged=session.unchanged(done.model),
-        timing=done.timing,
-        latency=done.latency,
+        report_of(taken.state, timings, taken.check),
+        unchanged=run.session.unchanged(taken.model),
+        timing=taken.timing,
+        latency=taken.latency,
+        rounds=tuple(run.rounds),
+        ended=run.ended,
     )
-    return Result(done.model, plan, report)
+    return Result(taken.model, taken.plan, report)
 
 
 def _target(

@@ -26,6 +26,7 @@ from ..passes import (
 if TYPE_CHECKING:
     from ..hosts import UnchangedSize
     from ..measure import Comparison, LatencyReport
+    from ._attempt import Round
     from ._host_check import HostCheck
 
 # Modules that a note names, and sizes that notes tell of; a large model may have hundreds.
@@ -64,6 +65,8 @@ class Report:
             they are, and what is as wide as one of them is pinned.
         seconds: per pass; not part of the JSON, which is the same from run to run.
         dead: how many dead channels went, None where more than those was asked for.
+        rounds: what the driver accepted and rejected, in order; empty where it made one attempt.
+        ended: why the driver ended before the budget; empty where it did not.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
             nothing was measured. They are in the JSON only where it is asked for.
     """
@@ -85,6 +88,8 @@ class Report:
     timing: Comparison | None = None
     latency: LatencyReport | None = None
     change: OutputChange | None = None
+    rounds: tuple[Round, ...] = ()
+    ended: str = ""
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -97,6 +102,12 @@ class Report:
             del data[measured]
         if self.dead is None:
             del data["dead"]
+        for optional in ("rounds", "ended"):
+            if not data[optional]:
+                del data[optional]
+        for row in data.get("rounds", ()):
+            if not timing:
+                del row["time"]
         for row in data["groups"]:
             del row["places"]
         if timing and self.timing is not None:
@@ -127,6 +138,8 @@ class Report:
         shown = [f"{size.what}: {size}" for size in self.unchanged[:_TOLD]]
         left = len(self.unchanged) - len(shown)
         unread = [unread_note(self.unread)] if self.unread else []
+        if self.ended:
+            unread.insert(0, self.ended)
         return unread + shown + ([f"{left} more such notes are in the report as JSON"] if left else [])
 
 

@@ -36,9 +36,19 @@ class Pipeline:
 
     def __call__(self, graph: Graph, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it."""
-        check_order(self.steps, State.start(graph).made())
+        return self.resume(self.start(graph), observers)
+
+    def start(self, graph: Graph) -> State:
+        """The state before the first pass.
+
+        Raises:
+            UsageError: the passes are in an order in which one lacks what it needs.
+            ModelError: the graph is not sound.
+        """
+        state = State.start(graph)
+        check_order(self.steps, state.made())
         verify_graph(graph)
-        return self.resume(State.start(graph), observers)
+        return state
 
     def resume(self, state: State, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on what earlier ones left; see :meth:`__call__`."""
