@@ -35,7 +35,7 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     That is the proof, the budget of its plan, and widths on the engine's grain. Exit code 1 where a promise
     does not hold.
     """
-    from ..passes import Plan
+    from ..passes import Plan, files_of
     from ._check_time import timed
     from ._files import Outputs, check_outputs
     from ._models import check_apart, load
@@ -44,8 +44,8 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     from .progress import progress
 
     sarif, shape, backend = given["sarif"], given["shape"], given["backend"]
-    check_outputs((sarif,), (out, against, plan_file))
     plan = Plan.load(plan_file)
+    check_outputs((sarif,), (out, against, *files_of(plan_file, plan)))
     held = promised(plan)
     original, pruned = load(against, shape), load(out, shape)
     for loaded in (original, pruned):

@@ -3,6 +3,7 @@
 from ._auto import AUTO as AUTO
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
+from ._files import write_text as write_text
 from ._options import build as build
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
@@ -12,11 +13,13 @@ from ._plan import fingerprint as fingerprint
 from ._plan import left_inexact as left_inexact
 from ._plan import plan_for as plan_for
 from ._plan import with_constraints as with_constraints
-from ._plan import write_text as write_text
+from ._plan_file import files_of as files_of
+from ._plan_file import plan_schema as plan_schema
 from ._state import Observer as Observer
 from ._state import Pass as Pass
 from ._state import State as State
 from ._tables import passes as passes
+from ._tensors import Tensors as Tensors
 from .cost import Budget as Budget
 from .cost import Cost as Cost
 from .cost import CostModel as CostModel

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from ..ir import Array, Atom, Graph, Index, Tie, UsageError, path_of
+from ..ir import Array, Atom, Graph, Index, Tie, UsageError
+from . import _plan_file
+from ._tensors import Tensors
 from .analyses import changed_sums, refitted
 from .coupling import Coupling, sum_reason
 
-FORMAT = 1
 _MOST = 2**31
 
 
@@ -38,7 +39,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             filters that stay as they are where a norm of the weights runs over what goes.
         pins: ``(tensor, axis, reason)`` beyond the model's own, that the groups depend on.
         ties: ``(param, axis, param, axis, reason)`` likewise.
+        tensors: what stands in place of a param's data before anything is added or cut, by param name, in
+            the param's *original* shape.
+        free: outputs of the model whose channels may be cut.
         options: how it was made (budget, score, align, ...), for the reader.
+        format: the first one that can say all of it.
     """
 
     fingerprint: str
@@ -47,36 +52,32 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     pins: tuple[tuple[str, int, str], ...] = ()
     ties: tuple[tuple[str, int, str, int, str], ...] = ()
     options: Mapping[str, Any] = {}
-    format: int = FORMAT
+    tensors: Tensors = msgspec.field(default_factory=Tensors)
+    free: tuple[str, ...] = ()
+    format: int = 1
+
+    def __post_init__(self) -> None:
+        given: Any = self.tensors  # a plain mapping will do
+        if not isinstance(given, Tensors):
+            msgspec.structs.force_setattr(self, "tensors", Tensors(given))
+        msgspec.structs.force_setattr(self, "format", 2 if self.tensors or self.free else 1)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan as JSON with sorted keys; an interrupted write leaves the old file."""
-        write_text(path, self.to_json())
+        """Write the plan as JSON with sorted keys, and its tensors beside it; an interrupted write leaves the old."""
+        _plan_file.save(self, path)
 
     def to_json(self) -> str:
-        return json.dumps(msgspec.to_builtins(self), indent=1, sort_keys=True) + "\n"
+        """The plan as text; of its tensors it holds their file, its hash and their names."""
+        return _plan_file.to_json(self)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Plan:
         """Read a plan.
 
         Raises:
-            UsageError: the file is missing, no plan, or of a newer format.
+            UsageError: a file is missing or altered, no plan, or of a newer format.
         """
-        file = path_of(path, "give the file of a plan")
-        try:
-            plan = msgspec.json.decode(file.read_bytes(), type=Plan)
-        except OSError as error:
-            raise UsageError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise UsageError(
-                f"not a plan: {error}", where=str(path), advice="write one with --plan-out"
-            ) from error
-        if plan.format != FORMAT:
-            raise UsageError(
-                f"the plan has format {plan.format}, this version reads {FORMAT}", where=str(path)
-            )
-        return plan
+        return _plan_file.load(path, Plan)
 
     def constrain(self, graph: Graph) -> Graph:
         """``graph`` with the plan's own pins and ties, so that its groups are those of the plan.
@@ -128,20 +129,31 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             )
 
     def shifted(self, graph: Graph) -> dict[str, Array]:
-        """Data of every param that the plan repairs, uncut.
+        """Data of every param that the plan changes, uncut: whole tensors are put in, then amounts are added.
 
         Raises:
             UsageError: a param is missing or has another size.
         """
-        changed = {}
+        changed: dict[str, Array] = {}
+        for name, tensor in self.tensors.items():
+            data = _data(graph, name)
+            if data.shape != tensor.shape:
+                raise UsageError(
+                    f"the plan holds a tensor for '{name}', which does not exist with this shape in this model"
+                )
+            changed[name] = tensor.astype(data.dtype)
         for name, amounts in self.shifts.items():
-            data = graph.params[name].read() if name in graph.params else np.zeros(0)
+            data = changed[name] if name in changed else _data(graph, name)
             if data.size != len(amounts):
                 raise UsageError(
                     f"the plan shifts '{name}', which does not exist with this size in this model"
                 )
             changed[name] = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
         return changed
+
+
+def _data(graph: Graph, name: str) -> Array:
+    return graph.params[name].read() if name in graph.params else np.zeros(0)
 
 
 def _places(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -194,24 +206,3 @@ def fingerprint(graph: Graph) -> str:
     params = sorted((p.name, list(p.shape), p.dtype) for p in graph.params.values() if p.trained)
     text = json.dumps([params, [node.op for node in graph.nodes]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write to a temporary file and rename, so that an interruption leaves the old file.
-
-    Raises:
-        UsageError: the folder cannot be written, or ``path`` is no path.
-    """
-    target = path_of(path, "give the name of a file")
-    # A name of its own in the same folder; opened anew it gets the permissions of any file.
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        try:
-            with beside.open("x", encoding="utf-8") as file:
-                file.write(text)
-            beside.replace(target)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"cannot write: {error.strerror}", where=str(path)) from error
