@@ -16,7 +16,7 @@ from ..ir import Array, Atom, Graph, Index, Tie, UsageError
 from . import _plan_file
 from ._tensors import Tensors
 from .analyses import changed_sums, refitted
-from .coupling import Coupling, sum_reason
+from .coupling import Coupling, couple, kept_axes, sum_reason
 
 _MOST = 2**31
 
@@ -28,7 +28,7 @@ class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remove: tuple[Annotated[int, msgspec.Meta(ge=0, lt=_MOST)], ...]
 
 
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """Which channels of which groups go, and what is repaired.
 
     Attributes:
@@ -78,6 +78,52 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             UsageError: a file is missing or altered, no plan, or of a newer format.
         """
         return _plan_file.load(path, Plan)
+
+    def made_for(self, graph: Graph) -> Plan:
+        """The same plan, which knows ``graph``, its original: what asks for a graph will do without one.
+
+        It keeps the data of the original alive, until it is gone; a file holds nothing of that.
+        """
+        known = msgspec.structs.replace(self)
+        vars(known)["graph"] = graph
+        return known
+
+    def _original(self, graph: Graph | None) -> Graph:
+        found: Graph | None = vars(self).get("graph") if graph is None else graph
+        if found is None:
+            raise UsageError(
+                "a plan that was read from a file does not know its model",
+                advice="give the original too: graph=pp.capture(model, example_inputs)",
+            )
+        return found
+
+    def then(self, later: Plan, graph: Graph | None = None) -> Plan:
+        """This plan and one for the model that it leaves, as one plan in the terms of the original.
+
+        It gives the original, in one go and bit for bit, what both give it one after the other.
+
+        Args:
+            graph: the original as captured; a plan that :func:`prunepass.prune` has made knows it.
+
+        Raises:
+            UsageError: ``later`` was made for another model, or cannot be said in groups of the original.
+        """
+        from ._then import then
+
+        original = self._original(graph)
+        return then(original, self, later).made_for(original)
+
+    def indices(self, name: str, graph: Graph | None = None) -> tuple[Index | None, ...]:
+        """What stays of the tensor called ``name``, axis by axis; None where a whole axis stays.
+
+        Raises:
+            UsageError: there is no such tensor, or the plan does not know its model.
+        """
+        original = self._original(graph)
+        coupling = couple(self.constrain(original))
+        if name not in coupling.dims:
+            raise UsageError(f"there is no tensor '{name}' in the model", where=original.name)
+        return kept_axes(coupling, self.kept(coupling), name)
 
     def constrain(self, graph: Graph) -> Graph:
         """``graph`` with the plan's own pins and ties, so that its groups are those of the plan.

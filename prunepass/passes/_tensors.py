@@ -35,7 +35,7 @@ class Tensors(Mapping[str, Array]):
     """Tensors by param name; equal where their content is. They are not to be written to."""
 
     def __init__(self, arrays: Mapping[str, Any] | None = None) -> None:
-        given = dict(sorted((arrays or {}).items()))
+        given = {str(name): array for name, array in sorted((arrays or {}).items())}
         self._arrays: dict[str, Array] = {
             name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in given.items()
         }
