@@ -55,4 +55,5 @@ from .proof import random_values as random_values
 from .proof import refuse_nan as refuse_nan
 from .proof import relative_error as relative_error
 from .proof import rounding_moves as rounding_moves
+from .proof import with_tuned as with_tuned
 from .rewrites import cut as cut
