@@ -11,7 +11,7 @@ from ._options import of_form
 from .drivers import GroupRow, group_rows, unread_names
 from .hosts import open_model
 from .ir import Graph, UsageError
-from .passes import Cost, Coupling, Group, cost_of, couple, keep_matching
+from .passes import Cost, Coupling, Group, cost_of, couple, find_group, keep_matching
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,14 @@ class Analysis:
     groups: tuple[Group, ...]
     cost: Cost
     coupling: Coupling = field(repr=False)
+
+    def group(self, name: str) -> Group:
+        """A group by its name, or by that of any layer or weight that gives its channels.
+
+        Raises:
+            UsageError: there is none, or the layer gives channels of several groups.
+        """
+        return find_group(self.coupling, name)
 
     def rows(self) -> tuple[GroupRow, ...]:
         return group_rows(self.coupling)

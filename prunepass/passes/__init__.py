@@ -35,6 +35,7 @@ from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member
 from .coupling import couple as couple
+from .coupling import find_group as find_group
 from .policies import Clocked as Clocked
 from .policies import Grain as Grain
 from .policies import Policy as Policy

@@ -5,20 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 
 from ..ir import Array, Atom, Graph, Index, Tie, UsageError
 from . import _plan_file
+from ._by_layer import removed_by_layer
 from ._tensors import Tensors
 from .analyses import changed_sums, refitted
 from .coupling import Coupling, couple, kept_axes, sum_reason
 
 _MOST = 2**31
+
+
+class Analysed(Protocol):
+    """A model with its groups, as :func:`prunepass.analyze` gives it."""
+
+    @property
+    def coupling(self) -> Coupling: ...
 
 
 class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +86,22 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             UsageError: a file is missing or altered, no plan, or of a newer format.
         """
         return _plan_file.load(path, Plan)
+
+    @staticmethod
+    def of(model: Graph | Analysed, remove: Mapping[str, Iterable[int]], **options: Any) -> Plan:
+        """A plan from numbers of output channels by the name of a layer, or of a weight; any of a group will do.
+
+        Args:
+            model: the original as captured or analysed.
+            remove: what goes, ``{"layer1.conv1": [0, 3]}``.
+            options: notes for the reader.
+
+        Raises:
+            UsageError: a layer is not there or ambiguous; a channel is pinned, not there, or goes only with others.
+        """
+        coupling = couple(model) if isinstance(model, Graph) else model.coupling
+        plan = plan_for(coupling, removed_by_layer(coupling, remove), **options)
+        return plan.made_for(coupling.graph)
 
     def made_for(self, graph: Graph) -> Plan:
         """The same plan, which knows ``graph``, its original: what asks for a graph will do without one.

@@ -14,6 +14,7 @@ import numpy as np
 from ..ir import Array, Atom, Dim, Graph, Index, Kept, Tie, UsageError, atoms_of, kept_index, positions
 from ._options_joined import joined_options
 from ._plan import Cut, Plan, fingerprint, with_constraints
+from ._tensors import Tensors
 from .analyses import grid_of
 from .coupling import Coupling, couple, kept_axes, narrowed
 
@@ -47,7 +48,7 @@ def then(graph: Graph, first: Plan, later: Plan) -> Plan:
         fingerprint=first.fingerprint,
         cuts=cuts,
         shifts=shifts,
-        tensors=tensors,
+        tensors=Tensors(tensors),
         pins=found.pins,
         ties=tuple((*tie.left, *tie.right, tie.reason) for tie in found.ties),
         free=first.free,

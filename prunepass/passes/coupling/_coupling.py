@@ -30,6 +30,7 @@ from ...ir import (
     rule_of,
 )
 from ._boundaries import numbered_params, pin_boundaries
+from ._group_text import group_text
 from ._weight_sums import sum_reason, weight_sums
 
 # Operands that go with the channels that another operand makes.
@@ -77,6 +78,9 @@ class Group:
     @property
     def prunable(self) -> bool:
         return self.atom is not None
+
+    def __str__(self) -> str:
+        return group_text(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,7 @@ def _places(small: Graph, tuned: Graph) -> dict[str, Param]:
         name: tuned.params[other]
         for node, there in zip(small.nodes, tuned.nodes, strict=True)
         for name, other in zip(node.inputs, there.inputs, strict=False)
-        if name in small.params and other in tuned.params
+        if name is not None and other is not None and name in small.params and other in tuned.params
     }
 
 
