@@ -25,7 +25,7 @@ from .drivers import (
     run_once,
     timed,
 )
-from .hosts import Session, open_model
+from .hosts import Session, layer_names, open_model
 from .ir import BudgetError, Graph, ModelError, UsageError, VerificationError, check_memory
 from .measure import Setting, setting_of
 from .passes import (
@@ -37,6 +37,7 @@ from .passes import (
     Proof,
     Timings,
     cut,
+    free_outputs,
     keep_matching,
     prove,
     with_tuned,
@@ -105,7 +106,7 @@ def prune(
         score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
         target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
-        keep: names or patterns of layers to leave alone.
+        keep: layers to leave alone: names, patterns, modules or classes; ``free``: outputs that may be cut.
         pipeline: replaces the default passes.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
@@ -129,7 +130,7 @@ def prune(
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     check_memory(session.graph)
     check_runs(session, model)
-    graph = keep_matching(session.graph, asked.keep)
+    graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
     with all_or_nothing(session), _advised(session):
         done = (

@@ -40,6 +40,7 @@ from .policies import Clocked as Clocked
 from .policies import Grain as Grain
 from .policies import Policy as Policy
 from .policies import allowed_widths as allowed_widths
+from .policies import free_outputs as free_outputs
 from .policies import keep_matching as keep_matching
 from .policies import least_widths as least_widths
 from .policies import steps as steps

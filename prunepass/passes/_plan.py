@@ -150,7 +150,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return kept_axes(coupling, self.kept(coupling), name)
 
     def constrain(self, graph: Graph) -> Graph:
-        """``graph`` with the plan's own pins and ties, so that its groups are those of the plan.
+        """``graph`` with the plan's own pins, ties and free outputs, so that its groups are those of the plan.
 
         Raises:
             UsageError: one is about an axis that the graph does not have.
@@ -165,6 +165,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         ties = tuple(Tie((a, i), (b, j), reason) for a, i, b, j, reason in self.ties)
         extra_pins = tuple(pin for pin in self.pins if pin not in graph.pins)
         extra_ties = tuple(tie for tie in ties if tie not in graph.ties)
+        if self.free != graph.free:
+            graph = with_free(graph, self.free)
         return with_constraints(graph, extra_pins, extra_ties) if extra_pins or extra_ties else graph
 
     def kept(self, coupling: Coupling) -> dict[Atom, Index]:
@@ -241,6 +243,21 @@ def with_constraints(
     return replace(graph, pins=(*graph.pins, *pins), ties=(*graph.ties, *ties))
 
 
+def with_free(graph: Graph, outputs: Iterable[str]) -> Graph:
+    """``graph`` with no other outputs than these to be cut.
+
+    Raises:
+        UsageError: it has no such output.
+    """
+    free = tuple(outputs)
+    for name in free:
+        if name not in graph.outputs:
+            raise UsageError(
+                f"the model has no output '{name}'", advice=f"its outputs are {', '.join(graph.outputs)}"
+            )
+    return replace(graph, free=free)
+
+
 def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) -> Plan:
     """A plan for removing the given channel indices of the given groups.
 
@@ -253,7 +270,14 @@ def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) ->
         if len(index)
     }
     ties = tuple((*tie.left, *tie.right, tie.reason) for tie in graph.ties)
-    plan = Plan(fingerprint=fingerprint(graph), cuts=cuts, pins=graph.pins, ties=ties, options=options)
+    plan = Plan(
+        fingerprint=fingerprint(graph),
+        cuts=cuts,
+        pins=graph.pins,
+        ties=ties,
+        free=graph.free,
+        options=options,
+    )
     return msgspec.structs.replace(plan, shifts=refitted(coupling, plan.kept(coupling)))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir import Array, Atom, Dim, Graph, Index, Kept, Tie, UsageError, atoms_of, kept_index, positions
 from ._options_joined import joined_options
-from ._plan import Cut, Plan, fingerprint, with_constraints
+from ._plan import Cut, Plan, fingerprint, with_constraints, with_free
 from ._tensors import Tensors
 from .analyses import grid_of
 from .coupling import Coupling, couple, kept_axes, narrowed
@@ -51,7 +51,7 @@ def then(graph: Graph, first: Plan, later: Plan) -> Plan:
         tensors=Tensors(tensors),
         pins=found.pins,
         ties=tuple((*tie.left, *tie.right, tie.reason) for tie in found.ties),
-        free=first.free,
+        free=found.free,
         options=joined_options(first.options, later.options),
     )
 
@@ -72,7 +72,7 @@ def _grouped(
     What a later round has pinned or tied may not be so in the original: it went in the first round, or unevenly.
     """
     for plans in ((first, later), (first,), (later,), ()):
-        constrained = graph
+        constrained = with_free(graph, dict.fromkeys((*first.free, *later.free)))
         for plan in plans:
             constrained = _constrained(constrained, plan)
         cuts = _cuts(couple(constrained), left)

@@ -83,12 +83,15 @@ def _tried(coupling: Coupling, dead: Remove, choose: Choose) -> Compensation:
 def _suspects(coupling: Coupling) -> Remove:
     """Channels that all readers see as constant, or do not read at all."""
     small = one_sample(coupling)
-    found, fixed = dict[Atom, Array](), constants(small)
+    found: dict[Atom, Array] = {}
+    fixed = constants(small)
     atoms = frozenset(group.atom for group in small.prunable if group.atom is not None)
     for step in steps(small):
         given = tuple(fixed.get(str(name)) for name in step.node.inputs)
         for atom, marks in _living(small, step, given, atoms).items():
             found[atom] = found[atom] | marks if atom in found else marks
+    outer = (dim for name in small.graph.freed for dim in small.dims[name])
+    found.update({leaf: np.ones(leaf.size, bool) for dim in outer for leaf in atoms_of(dim) if leaf in found})
     dead = {g.name: np.flatnonzero(~found[g.atom]) for g in small.prunable if g.atom in found}
     return {name: index for name, index in dead.items() if len(index)}
 
