@@ -11,6 +11,7 @@ from ._finish import finished as finished
 from ._host_check import HostCheck as HostCheck
 from ._host_check import check_runs as check_runs
 from ._host_check import host_check as host_check
+from ._host_check import run_once as run_once
 from ._iterate import Iterate as Iterate
 from ._latency import Latency as Latency
 from ._once import Once as Once

@@ -40,7 +40,7 @@ def finished(run: Run, attempt: Attempt, *, allow_slower: bool = False) -> Attem
     options = {**plan.options, **(run.setting.facts() if run.setting else {})}
     if run.target is not None:
         options["target"] = run.target.name
-    plan = msgspec.structs.replace(plan, options=options)
+    plan = msgspec.structs.replace(plan, options=options).made_for(state.original)
     return replace(attempt, state=state.having(plan=plan), plan=plan)
 
 

@@ -8,10 +8,9 @@ from fnmatch import fnmatchcase
 from math import ceil, floor
 from typing import Any
 
-from ..ir import BudgetError, Graph, atoms_of
+from ..ir import Atom, BudgetError, Graph, atoms_of
 from ..passes import Budget, Coupling, Group, couple, graph_cost, with_constraints
 from ._attempt import Attempt
-from ._compose import place_of
 from ._parts import Parts
 
 _CHANNELS = "channels"
@@ -79,7 +78,7 @@ def _same(whole: Coupling, group: Group) -> Group:
 
 def _pin(coupling: Coupling, group: Group) -> tuple[str, int, str]:
     assert group.atom is not None
-    name, axis = place_of(coupling, group.atom)
+    name, axis = _place(coupling, group.atom)
     return name, axis, "as narrow as it may become"
 
 
@@ -96,3 +95,15 @@ def _relative(budget: Budget, whole: Graph, small: Graph, settled: int) -> str:
                 f"the budget {budget} cannot be met: nothing is left to cut", advice="ask for less"
             )
     return str(Budget({**limits, **({} if budget.latency is None else {"latency": budget.latency})}))
+
+
+def _place(coupling: Coupling, leaf: Atom) -> tuple[str, int]:
+    """A tensor and an axis that hold the channels, by themselves where there is one."""
+    places = [
+        (not isinstance(dim, Atom), name, axis)
+        for name, dims in coupling.dims.items()
+        for axis, dim in enumerate(dims)
+        if leaf in atoms_of(dim)
+    ]
+    _, name, axis = min(places)
+    return name, axis

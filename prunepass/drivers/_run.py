@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from ..hosts import Session
 from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError
 from ..measure import Setting
 from ..passes import KINDS, Observer, Pipeline, Plan, State, couple, graph_cost, plan_for
 from ..targets import Target
 from ._attempt import Attempt, Reading, Round
-from ._compose import composed
 from ._judge import judged
 from ._later import Later
 from ._parts import Parts
@@ -142,16 +143,17 @@ class Run:
     def _further(self, base: Attempt, parts: Parts) -> Attempt:
         later = Later.of(base, self.graph, parts)
         state = self.planned(self.scored(later.graph, later.parts), later.parts)
-        plan = composed(
-            base.whole, base.plan, later.graph, state.need("plan", "replay"), budget=str(parts.budget)
-        )
+        made = state.need("plan", "replay")
+        both = base.plan.then(made, self.session.graph)
+        whole = both.constrain(self.session.graph)
+        # Amounts and tensors are for the weights that they were computed from: what follows makes them anew.
+        gone = {name: np.asarray(one.remove, np.int64) for name, one in both.cuts.items()}
+        plan = plan_for(couple(whole), gone, **{**made.options, "budget": str(parts.budget)})
         if not base.tuned:
             # On the weights of the original one repair for all that is gone is exact; two in a row need not be.
-            state = replace(state, original=base.whole, graph=base.whole, coupling=couple(base.whole)).having(
-                plan=plan
-            )
+            state = replace(state, original=whole, graph=whole, coupling=couple(whole)).having(plan=plan)
         state = parts.repair.resume(state, self.observers)
-        return self._replayed(state, plan if base.tuned else state.need("plan", "replay"), base.whole)
+        return self._replayed(state, plan if base.tuned else state.need("plan", "replay"), whole)
 
     def _replayed(self, state: State, plan: Plan, whole: Graph, *, inplace: bool = False) -> Attempt:
         model, check = replayed(self.session, self.graph, state.graph, inplace=inplace)
