@@ -68,6 +68,12 @@ class Bisect:
 
     def _smallest(self, run: Run, budget: Budget) -> Attempt:
         """The narrowest that the task finds good enough."""
+        goal = budget.counted.get(self.by)
+        if goal is None:
+            raise UsageError(
+                f"driver '{self.name}' halves {self.by}, which the budget {budget} does not limit",
+                advice=f"ask for {self.by}=..., or choose another cost: bisect{{by=params}}",
+            )
         part_of(run.task, "evaluate", f"driver '{self.name}'")
         first = run.evaluate(run.original()).accuracy or 0.0
 
@@ -77,12 +83,6 @@ class Bisect:
             why = f"evaluate gave {lost:.4g} less than the original, {self.drop:g} may go"
             return seen, why if lost > self.drop + _ROUNDING else ""
 
-        goal = budget.counted.get(self.by)
-        if goal is None:
-            raise UsageError(
-                f"driver '{self.name}' halves {self.by}, which the budget {budget} does not limit",
-                advice=f"ask for {self.by}=..., or choose another cost: bisect{{by=params}}",
-            )
         rest = {kind: share for kind, share in budget.counted.items() if kind != self.by}
         return self._closed_in(run, _Interval(goal, 1.0, goal, narrow=False), rest, judged)
 

@@ -66,7 +66,7 @@ class Iterate:
                 if tried is None or _accuracy(tried) < least - _ROUNDING:
                     self._refuse(run, tried, first)
                     refused += [] if tried is None else [tried.plan.cuts]
-                    step /= 2
+                    step = (aim - done) / 2
                     continue
                 held = run.accept(tried)
             done = aim

@@ -93,3 +93,10 @@ def net() -> nn.Module:
     model = digits_net((8, 16, 32))
     model.load_state_dict(_trained().state_dict())
     return model.eval()
+
+
+def plain() -> nn.Module:
+    """An untrained net that is captured at once."""
+    torch.manual_seed(1)
+    layers = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10)).eval()

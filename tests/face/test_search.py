@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from prunepass._prune import default_pipeline
 from prunepass.drivers import Reading, Run
 from prunepass.drivers._search import MAX_ROUNDS, Found, Search
-from prunepass.drivers._widths import atoms_of, widths_of
+from prunepass.drivers._widths import atoms_of, path_between, widths_of
 from prunepass.ir import BudgetError, Graph
 from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, steps
 from tests.face.staircase import GraphSession, Time, Watch, cliff, staircase
@@ -203,3 +205,34 @@ def test_a_table_of_layers_is_read_in_place_of_most_probes() -> None:
 def test_a_budget_of_everything_keeps_everything() -> None:
     result, graph = found("latency=1", lambda graph: staircase(graph, step=8))
     assert graph_cost(result.model) == graph_cost(graph)
+
+
+def chain(channels: int) -> Graph:
+    net = Builder("chain")
+    x = net.add("relu", net.conv(net.input(1, 3, 16, 16), channels, 3, path="only", padding=1))
+    return net.graph(net.conv(x, 10, path="head"))
+
+
+@pytest.mark.parametrize("edge", [40, 72, 136, 208, 320, 392, 448, 504])
+@pytest.mark.parametrize("budget", [0.6, 0.3])
+def test_on_an_engine_with_a_cliff_it_ends_within_a_step_of_the_best_width(edge: int, budget: float) -> None:
+    def width(graph: Graph) -> int:
+        return graph.tensor("only.weight").shape[0]
+
+    def cliff_at(graph: Graph) -> float:
+        return staircase(graph, step=8) * (3.0 if width(graph) > edge else 1.0)
+
+    graph = chain(512)
+    result = search(graph, f"latency={budget}", cliff_at)[0].find()
+    assert len(result.rounds) <= MAX_ROUNDS
+    holds = [size for size in range(8, 513, 8) if cliff_at(chain(size)) / cliff_at(graph) <= budget]
+    assert max(holds) - 8 <= width(result.model) <= max(holds)
+
+
+def test_between_widths_no_group_moves_by_more_than_a_step() -> None:
+    choices = {"a": [64, 48, 32, 16], "b": [8, 4], "c": [10]}
+    path = path_between(choices, {"a": 16, "b": 8, "c": 10}, {"a": 64, "b": 4, "c": 10})
+    assert path[0] == {"a": 16, "b": 8, "c": 10} and path[-1] == {"a": 64, "b": 4, "c": 10}
+    for one, other in pairwise(path):
+        moves = {name: abs(choices[name].index(one[name]) - choices[name].index(other[name])) for name in one}
+        assert max(moves.values()) <= 1
