@@ -74,6 +74,8 @@ from ._origin import Pin as Pin
 from ._paths import path_of as path_of
 from ._registry import Registry as Registry
 from ._registry import registry as registry
+from ._schedule import Schedule as Schedule
+from ._schedule import scheduled as scheduled
 from ._signals import handled as handled
 from ._signals import undisturbed as undisturbed
 from ._slices import Slices as Slices
