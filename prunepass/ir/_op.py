@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a rule or an evaluation sees of one node.
+    """One node as a rule or an evaluation sees it.
 
     Attributes:
         attrs: neutral attributes.
@@ -98,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Aten:
-    """How torch writes an operator.
+    """Spelling of an operator in torch.
 
     Attributes:
         targets: overload names such as ``conv2d.default``.
@@ -115,7 +115,7 @@ class Aten:
 
 @dataclass(frozen=True, slots=True)
 class Onnx:
-    """How ONNX writes an operator.
+    """Spelling of an operator in ONNX.
 
     Attributes:
         types: operator types such as ``Conv``; of the default domain unless written ``domain::Type``.

@@ -27,7 +27,7 @@ _FILL, _ALIKE = 1e8, 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Which entries of a value are constant, and what they are; both broadcastable to it.
+    """Constant entries of a value, marked, with their amounts; both broadcastable to it.
 
     Attributes:
         known: True where an entry is the same whatever the input.
