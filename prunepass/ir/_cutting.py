@@ -145,7 +145,7 @@ def _recounted(
 ) -> tuple[Array | None, ...]:
     """Operands with what names places of a cut dim in the numbers of what is left."""
     fresh = list(read)
-    for position, dim in rule.places.items():
+    for position, dim in rule.indexed.items():
         array = fresh[position]
         if array is not None:
             fresh[position] = renumbered(array, *kept_of((dim,), norm, kept))
