@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from ..ir import UsageError, undisturbed
+from ..ir import UsageError
+from ..signals import undisturbed
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | Path] = ()) -> None:

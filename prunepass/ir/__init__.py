@@ -69,8 +69,6 @@ from ._origin import Pin as Pin
 from ._paths import path_of as path_of
 from ._registry import Registry as Registry
 from ._registry import registry as registry
-from ._signals import handled as handled
-from ._signals import undisturbed as undisturbed
 from ._space import Space as Space
 from ._steps import parse_steps as parse_steps
 from ._text import excerpt as excerpt
