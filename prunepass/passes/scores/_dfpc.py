@@ -10,6 +10,7 @@ import numpy as np
 from ...ir import Array, Atom
 from ..analyses import Magnitudes, one_sample, trace
 from ..coupling import Coupling, reads_of
+from ._given import given_by_atom
 from ._protocol import NORMALIZE, Scores, choice, named, per_index, prunable
 
 
@@ -42,6 +43,9 @@ class Dfpc:
         found: dict[Atom, Array] = {}
         for met in trace(small, include_shift=self.include_shift):
             _accumulate(small, met, found)
+            for name, made in zip(met.step.node.outputs, met.results, strict=False):
+                for atom, share in given_by_atom(small, name, made):
+                    found[atom] = found.get(atom, np.zeros(atom.size)) + share
         return named(small, found, self.normalize)
 
     def explain(self, coupling: Coupling) -> dict[str, str]:
