@@ -116,7 +116,7 @@ class Search:
             UnsupportedError: the host's own code contradicts a cut.
         """
         head, middle, tail = self._parts()
-        state = head(self.graph, self.observers)
+        state = head(self.graph, self.observers, self.session.executor)
         points = list(self._points())
         probes = len(points) - 1
         best = self._rounds(state, middle, points)

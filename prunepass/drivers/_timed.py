@@ -54,7 +54,7 @@ def counted(job: Job) -> Done:
     """Plan and replay, without a clock."""
 
     def attempt(graph: Graph) -> Done:
-        state = job.pipeline(graph, job.observers)
+        state = job.pipeline(graph, job.observers, job.session.executor)
         return Done(state, *replayed(job.session, graph, state.graph, inplace=job.inplace))
 
     return retried(job, attempt)

@@ -1,4 +1,4 @@
-"""Samples counted by what is given to a graph, and cut into slices of as many as the graph was captured with."""
+"""Samples slices_of by what is given to a graph, and cut into slices of as many as the graph was captured with."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Slices:
         return whole[(slice(None),) * axis + (slice(0, size),)]
 
 
-def counted(graph: Graph, given: Mapping[str, Shape]) -> Slices | None:
+def slices_of(graph: Graph, given: Mapping[str, Shape]) -> Slices | None:
     """How many samples are given; None where all shapes are those of the capture.
 
     Raises:

@@ -12,7 +12,7 @@ from ._batch import rebatched
 from ._errors import UsageError
 from ._graph import Array, Graph, Node
 from ._schedule import Schedule, scheduled
-from ._slices import Slices, counted
+from ._slices import Slices, slices_of
 
 Tensor: TypeAlias = Any
 Masks: TypeAlias = Mapping[tuple[str, int], Array]
@@ -21,7 +21,7 @@ _KEPT = 4
 
 
 @dataclass(frozen=True)
-class Job:
+class Walk:
     """One run, all of it in tensors of the host.
 
     Attributes:
@@ -87,17 +87,17 @@ class StepExecutor(ABC):
         masks: Masks | None = None,
     ) -> Iterator[tuple[str, Tensor]]:
         """Yield each wanted value as it is made, see :class:`prunepass.ir.Executor`."""
-        job = self.job(given, wanted, params, masks)
-        other = self.fitting(job)
-        return self._sliced(job, other) if isinstance(other, Slices) else other.steps(job)
+        walk = self.checked(given, wanted, params, masks)
+        other = self.fitting(walk)
+        return self._sliced(walk, other) if isinstance(other, Slices) else other.steps(walk)
 
-    def job(
+    def checked(
         self,
         given: Mapping[str, Tensor],
         wanted: Collection[str],
         params: Mapping[str, Array] | None = None,
         masks: Masks | None = None,
-    ) -> Job:
+    ) -> Walk:
         """What there is to do, checked.
 
         Raises:
@@ -114,7 +114,7 @@ class StepExecutor(ABC):
         for node, position in masks or {}:
             if node not in nodes or position >= len(nodes[node].inputs):
                 raise UsageError(f"there is no operand {position} of a node '{node}' to mask")
-        return Job(
+        return Walk(
             schedule,
             {
                 name: self.tensor(value)
@@ -126,17 +126,17 @@ class StepExecutor(ABC):
             {place: self.tensor(array) for place, array in (masks or {}).items()},
         )
 
-    def fitting(self, job: Job) -> StepExecutor | Slices:
+    def fitting(self, walk: Walk) -> StepExecutor | Slices:
         """What runs the samples that are given: itself, another size of it, or itself in slices.
 
         Raises:
             UnsupportedError: samples are read together, or nobody knows where they lie.
         """
-        found = counted(self.graph, {name: tuple(tensor.shape) for name, tensor in job.given.items()})
+        found = slices_of(self.graph, {name: tuple(tensor.shape) for name, tensor in walk.given.items()})
         if found is None:
             return self
-        if not found.follows(job.schedule.nodes):
-            found.refuse_unknown(job.wanted)
+        if not found.follows(walk.schedule.nodes):
+            found.refuse_unknown(walk.wanted)
             return found
         key = (found.count, found.inputs)
         if key not in self._others:
@@ -145,50 +145,50 @@ class StepExecutor(ABC):
                 self._others.popitem(last=False)
         return self._others[key]
 
-    def steps(self, job: Job) -> Iterator[tuple[str, Tensor]]:
-        """Run ``job``: a value goes after its last reader."""
+    def steps(self, walk: Walk) -> Iterator[tuple[str, Tensor]]:
+        """Run ``walk``: a value goes after its last reader."""
         named = {node.name: node for node in self.graph.nodes}
-        made, left = dict(job.given), dict(job.schedule.reads)
+        made, left = dict(walk.given), dict(walk.schedule.reads)
         for name in (*made, *self.graph.params):
-            if name in job.wanted:
-                yield name, self._read(name, made, job)
+            if name in walk.wanted:
+                yield name, self._read(name, made, walk)
         for name in [name for name in made if name not in left]:
             del made[name]
-        job = Job(job.schedule, dict.fromkeys(job.given), job.wanted, job.params, job.masks)
-        for planned in job.schedule.nodes:
+        walk = Walk(walk.schedule, dict.fromkeys(walk.given), walk.wanted, walk.params, walk.masks)
+        for planned in walk.schedule.nodes:
             node = named[planned.name]
-            made.update(self._results(node, made, job))
+            made.update(self._results(node, made, walk))
             for read in node.inputs:
                 if read in left:
                     left[read] -= 1
                     if not left[read]:
                         made.pop(read, None)
             for name in node.outputs:
-                if name in job.wanted and name not in job.given:
+                if name in walk.wanted and name not in walk.given:
                     yield name, made[name]
                 if not left.get(name):
                     made.pop(name, None)
 
-    def _results(self, node: Node, made: Mapping[str, Tensor], job: Job) -> dict[str, Tensor]:
+    def _results(self, node: Node, made: Mapping[str, Tensor], walk: Walk) -> dict[str, Tensor]:
         """What is wanted or read of the results of ``node``."""
         operands: list[Tensor | None] = []
         for position, name in enumerate(node.inputs):
-            tensor = None if name is None else self._read(name, made, job)
-            mask = job.masks.get((node.name, position))
+            tensor = None if name is None else self._read(name, made, walk)
+            mask = walk.masks.get((node.name, position))
             operands.append(tensor if mask is None or tensor is None else self.masked(tensor, mask))
         results = zip(node.outputs, self.step(node, operands), strict=False)
-        needed = job.wanted | job.schedule.reads.keys()
-        return {name: tensor for name, tensor in results if name in needed and name not in job.given}
+        needed = walk.wanted | walk.schedule.reads.keys()
+        return {name: tensor for name, tensor in results if name in needed and name not in walk.given}
 
-    def _read(self, name: str, made: Mapping[str, Tensor], job: Job) -> Tensor:
+    def _read(self, name: str, made: Mapping[str, Tensor], walk: Walk) -> Tensor:
         if name in made:
             return made[name]
-        return job.params[name] if name in job.params else self.param(name)
+        return walk.params[name] if name in walk.params else self.param(name)
 
-    def _sliced(self, job: Job, slices: Slices) -> Iterator[tuple[str, Tensor]]:
+    def _sliced(self, walk: Walk, slices: Slices) -> Iterator[tuple[str, Tensor]]:
         walks = [
-            self.steps(Job(job.schedule, part, job.wanted, job.params, job.masks))
-            for part in slices.parts(job.given)
+            self.steps(Walk(walk.schedule, part, walk.wanted, walk.params, walk.masks))
+            for part in slices.parts(walk.given)
         ]
         for made in zip(*walks, strict=True):
             name = made[0][0]

@@ -218,7 +218,7 @@ def test_any_number_of_samples_gives_what_a_capture_with_as_many_gives(batch: in
         want = evaluate(truth, feeds)
         for name, array in want.items():
             np.testing.assert_allclose(got[name], array, 1e-9, 1e-9, err_msg=f"{network.recipe} {name}")
-        ways[type(executor.fitting(executor.job(feeds, graph.outputs))).__name__] += 1
+        ways[type(executor.fitting(executor.checked(feeds, graph.outputs))).__name__] += 1
     assert ways["NumpyExecutor"] > 30 and ways["Slices"] > 3, ways
 
 

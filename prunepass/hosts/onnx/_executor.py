@@ -15,18 +15,18 @@ import onnx_ir as ir
 from ...ir import (
     Array,
     Graph,
-    Job,
     Loss,
     Masks,
     Node,
     NumpyExecutor,
     Slices,
     UnsupportedError,
-    counted,
+    Walk,
     is_float,
     no_gradients,
     registry,
     scheduled,
+    slices_of,
 )
 from ._inputs import at_sizes, model_inputs, symbol
 from ._replay import replay
@@ -79,67 +79,67 @@ class OnnxExecutor:
         masks: Masks | None = None,
     ) -> Iterator[tuple[str, Array]]:
         """Yield each wanted value, see :class:`prunepass.ir.Executor`."""
-        job = self._reference.job(given, wanted, params, masks)
-        found = counted(self.graph, {name: array.shape for name, array in job.given.items()})
-        free = found is not None and self._is_free(job, found)
+        walk = self._reference.checked(given, wanted, params, masks)
+        found = slices_of(self.graph, {name: array.shape for name, array in walk.given.items()})
+        free = found is not None and self._is_free(walk, found)
         if found is not None and not free:
-            found.follows(job.schedule.nodes)
+            found.follows(walk.schedule.nodes)
             found.refuse_unknown(wanted)
-        self.reason = self._never or _drawn(job.schedule.nodes)
+        self.reason = self._never or _drawn(walk.schedule.nodes)
         if not self.reason:
             try:
-                parts = self._parts(job, free=free)
+                parts = self._parts(walk, free=free)
                 for part in parts:
                     self._session(part)
-                return self._run(job, parts, None if free else found)
+                return self._run(walk, parts, None if free else found)
             except ImportError:
                 self.reason = "onnxruntime is not installed"
             except Exception as error:  # the runtime raises what it likes
                 self.reason = first_line(f"{type(error).__name__}: {error}")
         return self._reference.walk(given, wanted=wanted, params=params, masks=masks)
 
-    def _is_free(self, job: Job, found: Slices) -> bool:
+    def _is_free(self, walk: Walk, found: Slices) -> bool:
         """Whether the model itself takes any number of samples, and makes all of them at once."""
         values = {str(value.name): value for value in model_inputs(self._model)}
         symbolic = all(
             name in values and values[name].shape is not None and symbol(values[name], axis) is not None
             for name, axis in found.inputs
         )
-        fed = set(job.given) <= set(self.graph.inputs)
-        size = sum(self._bytes(name) for name in job.wanted)
+        fed = set(walk.given) <= set(self.graph.inputs)
+        size = sum(self._bytes(name) for name in walk.wanted)
         return symbolic and fed and size * found.count <= _MOST * found.how.size
 
     def _bytes(self, name: str) -> int:
         value = self.graph.values.get(name)
         return 0 if value is None else 8 * prod(value.shape)
 
-    def _parts(self, job: Job, *, free: bool) -> list[Segment]:
+    def _parts(self, walk: Walk, *, free: bool) -> list[Segment]:
         """The run in as many parts as it takes to hold the wanted values of only one of them."""
         ends, held = list[int](), 0
-        for at, node in enumerate(job.schedule.nodes):
-            made = sum(self._bytes(name) for name in node.outputs if name in job.wanted)
+        for at, node in enumerate(walk.schedule.nodes):
+            made = sum(self._bytes(name) for name in node.outputs if name in walk.wanted)
             if held and held + made > _MOST and not free:
                 ends.append(at)
                 held = 0
             held += made
-        ends.append(len(job.schedule.nodes))
-        given, parts = frozenset(job.given), list[Segment]()
+        ends.append(len(walk.schedule.nodes))
+        given, parts = frozenset(walk.given), list[Segment]()
         for start, end in zip([0, *ends], ends, strict=False):
-            made_here = {name for node in job.schedule.nodes[start:end] for name in node.outputs} - set(
-                job.given
+            made_here = {name for node in walk.schedule.nodes[start:end] for name in node.outputs} - set(
+                walk.given
             )
-            later = {name for node in job.schedule.nodes[end:] for name in node.inputs if name is not None}
-            out = frozenset(name for name in made_here if name in job.wanted or name in later)
-            parts.append(self._segment(job, given, out, free=free))
+            later = {name for node in walk.schedule.nodes[end:] for name in node.inputs if name is not None}
+            out = frozenset(name for name in made_here if name in walk.wanted or name in later)
+            parts.append(self._segment(walk, given, out, free=free))
             given = frozenset(name for name in given | out if name in later)
         return [part for part in parts if part.wanted]
 
-    def _segment(self, job: Job, given: frozenset[str], out: frozenset[str], *, free: bool) -> Segment:
+    def _segment(self, walk: Walk, given: frozenset[str], out: frozenset[str], *, free: bool) -> Segment:
         nodes = scheduled(self.graph, given, out).nodes
         read = {name for node in nodes for name in node.inputs}
         names = {node.name for node in nodes}
-        masks = frozenset(place for place in job.masks if place[0] in names)
-        return Segment(given & read, out, frozenset(job.params) & read, masks, free)
+        masks = frozenset(place for place in walk.masks if place[0] in names)
+        return Segment(given & read, out, frozenset(walk.params) & read, masks, free)
 
     @cached_property
     def _writer(self) -> SegmentWriter:
@@ -156,13 +156,15 @@ class OnnxExecutor:
         self._sessions.move_to_end(part)
         return self._sessions[part]
 
-    def _run(self, job: Job, parts: Sequence[Segment], slices: Slices | None) -> Iterator[tuple[str, Array]]:
-        there = {**job.given, **job.params}
-        for name in (*job.given, *self.graph.params):
-            if name in job.wanted:
+    def _run(
+        self, walk: Walk, parts: Sequence[Segment], slices: Slices | None
+    ) -> Iterator[tuple[str, Array]]:
+        there = {**walk.given, **walk.params}
+        for name in (*walk.given, *self.graph.params):
+            if name in walk.wanted:
                 yield name, there[name] if name in there else self._reference.param(name)
-        held = [dict(job.given)] if slices is None else list(slices.parts(job.given))
-        extra = _extra(job, self.graph)
+        held = [dict(walk.given)] if slices is None else list(slices.parts(walk.given))
+        extra = _extra(walk, self.graph)
         order = {name: at for at, name in enumerate(self.graph.values)}
         for at, part in enumerate(parts):
             names = sorted(part.wanted, key=order.__getitem__)
@@ -174,7 +176,7 @@ class OnnxExecutor:
             ]
             for name in names:
                 arrays = [new.pop(name) for new in made]
-                if name in job.wanted:
+                if name in walk.wanted:
                     yield (
                         name,
                         arrays[0] if slices is None else slices.joined(name, arrays, self._reference.join),
@@ -183,7 +185,13 @@ class OnnxExecutor:
     def _made(self, part: Segment, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array]:
         session = self._session(part)
         typed = {one.name: self._typed(one.name, feeds[one.name]) for one in session.get_inputs()}
-        return dict(zip(names, session.run(names, typed), strict=True))
+        try:
+            return dict(zip(names, session.run(names, typed), strict=True))
+        except Exception as error:  # the runtime raises what it likes
+            said = first_line(f"{type(error).__name__}: {error}")
+            raise UnsupportedError(
+                f"the runtime fails on these values: {said}", where=self.graph.name
+            ) from error
 
     def _typed(self, name: str, array: Array) -> Array:
         """In the type of the model's own input."""
@@ -192,14 +200,14 @@ class OnnxExecutor:
         return np.ascontiguousarray(array) if array.ndim else array
 
 
-def _extra(job: Job, graph: Graph) -> dict[str, Array]:
+def _extra(walk: Walk, graph: Graph) -> dict[str, Array]:
     """Feeds of params and masks."""
     found = {
         param_feed(name): array.astype(numpy_dtype(graph.params[name].dtype), copy=False)
-        for name, array in job.params.items()
+        for name, array in walk.params.items()
     }
     nodes = {node.name: node for node in graph.nodes}
-    for place, mask in job.masks.items():
+    for place, mask in walk.masks.items():
         name = nodes[place[0]].inputs[place[1]]
         assert name is not None
         factor, kept = mask_feeds(*place)

@@ -12,7 +12,6 @@ from torch import fx
 from ...ir import (
     Array,
     Graph,
-    Job,
     Loss,
     Node,
     Param,
@@ -20,6 +19,7 @@ from ...ir import (
     StepExecutor,
     UnsupportedError,
     UsageError,
+    Walk,
     plain_step,
     run_step,
 )
@@ -112,11 +112,11 @@ class TorchExecutor(StepExecutor):
         self, given: Mapping[str, Any], *, wanted: Collection[str], loss: Loss
     ) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Yield ``(name, value, gradient)``, see :class:`prunepass.ir.Executor`."""
-        job = self.job(given, (*wanted, *self.graph.outputs))
-        other = self.fitting(job)
+        walk = self.checked(given, (*wanted, *self.graph.outputs))
+        other = self.fitting(walk)
         slices = other if isinstance(other, Slices) else None
         plain = other if isinstance(other, TorchExecutor) else self
-        return _Recording(plain, frozenset(wanted)).recorded(job, slices, loss)
+        return _Recording(plain, frozenset(wanted)).recorded(walk, slices, loss)
 
 
 class _Recording(TorchExecutor):
@@ -136,8 +136,8 @@ class _Recording(TorchExecutor):
             raise UnsupportedError(f"'{node.op}' has no gradient here", where=f"{node.name} ({node.origin})")
         return made
 
-    def _results(self, node: Node, made: Mapping[str, Tensor], job: Job) -> dict[str, Tensor]:
-        return {name: self._leaf(name, tensor) for name, tensor in super()._results(node, made, job).items()}
+    def _results(self, node: Node, made: Mapping[str, Tensor], walk: Walk) -> dict[str, Tensor]:
+        return {name: self._leaf(name, tensor) for name, tensor in super()._results(node, made, walk).items()}
 
     def _leaf(self, name: str, tensor: Tensor) -> Tensor:
         """What is wanted is recorded from here on, if it is not already."""
@@ -145,12 +145,12 @@ class _Recording(TorchExecutor):
             return tensor
         return tensor.detach().requires_grad_()
 
-    def recorded(self, job: Job, slices: Slices | None, loss: Loss) -> Iterator[tuple[str, Tensor, Tensor]]:
-        """Run ``job``, take the loss, and yield values with their derivatives."""
+    def recorded(self, walk: Walk, slices: Slices | None, loss: Loss) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Run ``walk``, take the loss, and yield values with their derivatives."""
         parts: dict[str, list[Tensor]] = {}
-        for given in [job.given] if slices is None else slices.parts(job.given):
+        for given in [walk.given] if slices is None else slices.parts(walk.given):
             leaves = {name: self._leaf(name, tensor) for name, tensor in given.items()}
-            for name, tensor in self.steps(Job(job.schedule, leaves, job.wanted)):
+            for name, tensor in self.steps(Walk(walk.schedule, leaves, walk.wanted)):
                 parts.setdefault(name, []).append(tensor)
 
         def whole(name: str, pieces: Sequence[Tensor]) -> Tensor:

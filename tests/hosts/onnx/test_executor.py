@@ -254,6 +254,13 @@ def test_what_the_runtime_refuses_is_told() -> None:
     assert executor.reason  # type: ignore[attr-defined]
 
 
+def test_values_that_the_runtime_fails_on_are_told() -> None:
+    session, _ = opened("words")
+    executor = session.executor()
+    with pytest.raises(UnsupportedError, match="the runtime fails on these values"):
+        list(executor.walk({"x": np.full((2, 6), 99)}, wanted=["y"]))
+
+
 def test_wrong_use_is_refused_as_everywhere() -> None:
     session, feeds = opened("conv")
     executor = session.executor()
