@@ -47,6 +47,7 @@ from .policies import steps as steps
 from .proof import ChangedOutput as ChangedOutput
 from .proof import OutputChange as OutputChange
 from .proof import Proof as Proof
+from .proof import check_masked as check_masked
 from .proof import largest_moves as largest_moves
 from .proof import makes_codes as makes_codes
 from .proof import masked_values as masked_values
@@ -59,3 +60,4 @@ from .proof import relative_error as relative_error
 from .proof import rounding_moves as rounding_moves
 from .proof import with_tuned as with_tuned
 from .rewrites import cut as cut
+from .rewrites import masked_by_weights as masked_by_weights
