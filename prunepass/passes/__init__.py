@@ -31,6 +31,7 @@ from .cost import Samples as Samples
 from .cost import cost_of as cost_of
 from .cost import graph_cost as graph_cost
 from .cost import layers_of as layers_of
+from .cost import macs_by_layer as macs_by_layer
 from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member
