@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._analyze import capture as capture
     from ._prune import Result as Result
     from ._prune import apply as apply
+    from ._prune import mask as mask
     from ._prune import prune as prune
     from ._prune import verify as verify
     from .ir import BackendError as BackendError
@@ -53,6 +54,7 @@ __all__ = [
     "backends",
     "calibrate",
     "capture",
+    "mask",
     "measure",
     "passes",
     "prune",
@@ -66,7 +68,7 @@ _MODULES = ("backends", "measure", "passes", "report")
 _HOMES = {
     "._analyze": ("Analysis", "analyze", "capture"),
     ".targets": ("Target", "calibrate"),
-    "._prune": ("Result", "apply", "prune", "verify"),
+    "._prune": ("Result", "apply", "mask", "prune", "verify"),
     ".passes": ("Pipeline", "Plan"),
     ".sweeps": ("Sweep", "sweep"),
     ".ir": tuple(name for name in __all__ if name.endswith("Error")),

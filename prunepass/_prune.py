@@ -36,9 +36,11 @@ from .passes import (
     Plan,
     Proof,
     Timings,
+    check_masked,
     cut,
     free_outputs,
     keep_matching,
+    masked_by_weights,
     prove,
     with_tuned,
 )
@@ -220,6 +222,28 @@ def apply(
     plan.check(session.graph)
     graph = plan.constrain(session.graph)
     return replayed(session, graph, cut(graph, plan), inplace=inplace)[0]
+
+
+def mask(model: Any, plan: Plan, example_inputs: Any = None, *, form: str = "module") -> Any:
+    """A copy of ``model`` of its own size, in which what ``plan`` removes is masked: it computes what ``apply`` gives.
+
+    Masked is what is read: each weight that sums over a channel that goes has zeros for it, so that nothing hears of
+    the channel, whatever its own filter, bias or shift makes of it. Where a sum has no weights (queries times keys),
+    zeros stand in all that makes the channel. Repairs of the plan are included. Channels of outputs that the plan
+    frees are still there. The outputs are held against the masked original in float64 and in the model's own host.
+
+    Raises:
+        UsageError: the plan was made for another model.
+        UnsupportedError: weights alone cannot mask, as where statistics are taken over channels that go.
+    """
+    _check_plan(plan)
+    session = open_model(model, example_inputs, form=form)
+    plan.check(session.graph)
+    check_memory(session.graph)
+    graph = plan.constrain(session.graph)
+    whole = masked_by_weights(graph, plan)
+    check_masked(graph, plan, whole, session.feeds())
+    return replayed(session, graph, whole)[0]
 
 
 def _check_plan(plan: object) -> None:

@@ -123,6 +123,7 @@ def _show(face: Face, result: Result, out: str | None) -> None:
     if face.verbosity > 0:
         rows = ((row.name, row.size, row.kept, "; ".join(row.pins)) for row in report.groups)
         face.show(table("groups", ("group", ">channels", ">kept", "pinned"), rows))
+        face.show(table("MACs", ("layer", ">before", ">after", ">kept"), report.layer_table()))
     if report.dead is not None:
         face.show(_of_dead(report.dead))
     changes = ", ".join(f"{name} {change:.3g}" for name, change in sorted(report.changes.items()))

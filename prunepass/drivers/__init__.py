@@ -8,6 +8,7 @@ from ._latency import has_latency as has_latency
 from ._replayed import all_or_nothing as all_or_nothing
 from ._replayed import replayed as replayed
 from ._report import GroupRow as GroupRow
+from ._report import LayerRow as LayerRow
 from ._report import Report as Report
 from ._report import group_rows as group_rows
 from ._report import note_of as note_of

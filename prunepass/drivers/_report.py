@@ -21,6 +21,7 @@ from ..passes import (
     couple,
     graph_cost,
     left_inexact,
+    macs_by_layer,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ class GroupRow:
     places: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer: its multiply-accumulates before and after."""
+
+    name: str
+    before: int
+    after: int
+
+
 @dataclass(frozen=True)
 class Report:
     """What was cut, what it costs now, and the proof.
@@ -56,6 +66,7 @@ class Report:
     Attributes:
         before, after: costs of the captured shapes.
         score: the score that was used, with the output change of each candidate where it was measured.
+        layers: multiply-accumulates of every layer that has some.
         change: of the score that was taken, output by output; None where nothing was tried.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
@@ -85,6 +96,7 @@ class Report:
     timing: Comparison | None = None
     latency: LatencyReport | None = None
     change: OutputChange | None = None
+    layers: tuple[LayerRow, ...] = ()
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -113,12 +125,22 @@ class Report:
             rows.append((kind, f"{old:,}", f"{new:,}", f"{new / old:.3f}" if old else "-"))
         return rows
 
+    def layer_table(self) -> list[tuple[str, str, str, str]]:
+        """Rows of (layer, multiply-accumulates before, after, after / before)."""
+        return [
+            (row.name, f"{row.before:,}", f"{row.after:,}", f"{row.after / max(row.before, 1):.3f}")
+            for row in self.layers
+        ]
+
     def to_markdown(self) -> str:
-        """Costs and groups as two Markdown tables, and what was left as it is."""
+        """Costs, groups and layers as Markdown tables, and what was left as it is."""
         lines = ["| | before | after | kept |", "|---|---:|---:|---:|"]
         lines += [f"| {' | '.join(row)} |" for row in self.summary()]
         lines += ["", "| group | channels | kept | places | note |", "|---|---:|---:|---:|---|"]
         lines += [f"| {g.name} | {g.size} | {g.kept} | {g.members} | {note_of(g)} |" for g in self.groups]
+        if self.layers:
+            lines += ["", "| layer | MACs before | after | kept |", "|---|---:|---:|---:|"]
+            lines += [f"| {' | '.join(row)} |" for row in self.layer_table()]
         notes = self.notes()
         return "\n".join([*lines, *(["", *notes] if notes else [])]) + "\n"
 
@@ -165,6 +187,14 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
     )
 
 
+def layer_rows(original: Graph, graph: Graph) -> tuple[LayerRow, ...]:
+    """One row for each layer that counts work."""
+    after = macs_by_layer(graph)
+    return tuple(
+        LayerRow(name, before, after.get(name, 0)) for name, before in macs_by_layer(original).items()
+    )
+
+
 def _places(group: Group) -> tuple[str, ...]:
     """``node: role, role`` of every node where the group's channels occur."""
     roles: dict[str, dict[str, None]] = {}
@@ -207,4 +237,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         seconds=tuple(timings.seconds),
         dead=_dead(plan),
         change=choice.change if choice else None,
+        layers=layer_rows(state.original, state.graph),
     )

@@ -31,6 +31,7 @@ from .cost import Samples as Samples
 from .cost import cost_of as cost_of
 from .cost import graph_cost as graph_cost
 from .cost import layers_of as layers_of
+from .cost import macs_by_layer as macs_by_layer
 from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member
@@ -47,6 +48,7 @@ from .policies import steps as steps
 from .proof import ChangedOutput as ChangedOutput
 from .proof import OutputChange as OutputChange
 from .proof import Proof as Proof
+from .proof import check_masked as check_masked
 from .proof import largest_moves as largest_moves
 from .proof import makes_codes as makes_codes
 from .proof import masked_values as masked_values
@@ -59,3 +61,4 @@ from .proof import relative_error as relative_error
 from .proof import rounding_moves as rounding_moves
 from .proof import with_tuned as with_tuned
 from .rewrites import cut as cut
+from .rewrites import masked_by_weights as masked_by_weights

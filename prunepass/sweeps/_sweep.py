@@ -13,7 +13,7 @@ import msgspec
 
 from .._options import of_form
 from ..backends import ready
-from ..hosts import open_model
+from ..hosts import layer_names, open_model
 from ..ir import UsageError, path_of
 from ..measure import Timing
 from ..passes import Cost, graph_cost, keep_matching
@@ -122,7 +122,7 @@ def sweep(
         version=builder.version(),
         threads=timing.threads,
         duration=timing.duration,
-        keep=tuple(options.get("keep", ())),
+        keep=layer_names(model, options.get("keep", ())),
         accuracy=options.get("accuracy", ""),
     )
     crew = _crew(options.get("workers", 1), options.get("ray"))

@@ -170,3 +170,11 @@ def test_of_many_groups_that_could_not_be_repaired_a_few_are_named() -> None:
 def test_candidates_are_told_by_the_clock_that_decided() -> None:
     page = replace(pages.trials(), clock="device")
     assert "GPU time, median" in Reader(to_html(page)).text
+
+
+def test_every_layer_shows_its_work_before_and_after() -> None:
+    made = pages.page()
+    text = Reader(to_html(made)).text
+    for row in made.layers:
+        assert f"{row.name} {row.before:,} {row.after:,} " in re.sub(r"\s+", " ", text)
+    assert "Layer by layer" not in Reader(to_html(replace(made, layers=()))).text
