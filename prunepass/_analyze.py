@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ._options import of_form
+from ._options import check
 from .drivers import GroupRow, group_rows, unread_names
 from .hosts import open_model
 from .ir import Graph, UsageError
@@ -80,6 +80,6 @@ def analyze(graph: Graph, *, keep: Sequence[str] = ()) -> Analysis:
     if not isinstance(given, Graph):
         what = f"a {type(given).__name__} is no graph"
         raise UsageError(what, advice="capture the model first: pp.analyze(pp.capture(model))")
-    of_form("keep", keep, "analyze")
+    check("keep", keep, owner="analyze")
     coupling = couple(keep_matching(graph, keep))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken, table
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ _SHAPE = "Shape of an example input, NAME=1,3,224,224; repeat for more."
 
 @click.command()
 @click.argument("model")
-@click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
-@click.option("--shape", multiple=True, metavar="SHAPE", help=_SHAPE)
-@click.option("--report", metavar="R", help="Also write a page or a figure: .html, .png or .pdf.")
+@declared("keep")
+@declared("shape", help=_SHAPE)
+@declared("report", help="Also write a page or a figure: .html, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
 def analyze(
