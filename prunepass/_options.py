@@ -104,6 +104,10 @@ def _ratios(value: Any) -> bool:
 TEXT, FLAG = Form("text", _is(str)), Form("True or False", _is(bool), "flag")
 WHOLE, NUMBER = Form("a whole number", _is(Integral), "whole"), Form("a number", _is(int, float), "number")
 NAMES = Form("a list of names", some(_is(str)), "texts")
+OUTPUTS = Form("a list of names of outputs", some(_is(str)), "texts")
+LAYERS = Form(
+    "a list of names, modules or classes", some(_either(_is(str, type), _has("named_modules"))), "texts"
+)
 LIMITS = Form("text", _is(str), "limits")
 RATIOS = Form("fractions kept by pattern", _ratios, "ratios")
 SCORE = Form("text or a score", _either(_is(str), _has("__call__", "name")), "scored")
@@ -162,8 +166,8 @@ class Options:
         "The loop around the passes, with options as in 'iterate{step=0.1}'.", metavar="DRIVER")
     pipeline: str | Sequence[Pass] | None = _option(None, "search", STEPS,
         "Replaces the default passes: 'couple | score | ...'.", metavar="PASSES")
-    keep: Sequence[str] = _option((), "model", NAMES, "Layers to leave alone; repeat for more.", metavar="PATTERN")
-    free: Sequence[str] = _option((), "model", NAMES, "Outputs whose channels may go, by name, or 'output' for all; "
+    keep: Sequence[Any] = _option((), "model", LAYERS, "Layers to leave alone; repeat for more.", metavar="PATTERN")
+    free: Sequence[str] = _option((), "model", OUTPUTS, "Outputs whose channels may go, by name, or 'output' for all; "
         "repeat for more.", metavar="OUTPUT")
     task: Any = _option(None, "model", ANYTHING, "What only the user knows: data, loss, evaluate, tune.", **_INSIDE)
     data: str | None = _option(None, "model", TEXT, "Inputs to learn from: a file, a folder, or what makes them, "
@@ -218,7 +222,7 @@ class PruneOptions(TypedDict, total=False):
     compensate: bool | None
     driver: str | Callable[..., Any] | None
     pipeline: str | Sequence[Pass] | None
-    keep: Sequence[str]
+    keep: Sequence[Any]
     free: Sequence[str]
     task: Any
     form: str

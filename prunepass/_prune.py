@@ -23,10 +23,11 @@ from .drivers import (
     host_check,
     replayed,
     report_of,
+    run_once,
     timed,
 )
-from .hosts import Session, open_model
-from .ir import BudgetError, UsageError, check_memory
+from .hosts import Session, layer_names, open_model
+from .ir import BudgetError, Graph, ModelError, UsageError, VerificationError, check_memory
 from .measure import Setting, setting_of
 from .passes import (
     AUTO,
@@ -38,12 +39,14 @@ from .passes import (
     Proof,
     Timings,
     cut,
+    free_outputs,
     keep_matching,
     made_by,
     policies,
     prove,
     scores,
     standard,
+    with_tuned,
 )
 from .targets import Target, target_for, target_of
 
@@ -54,13 +57,12 @@ _LEAVE = {
     "policy": "mode=global or mode=uniform chooses",
     "driver": "leave it out: what a latency budget or a contradiction needs is done without",
     "task": "leave task= (--data, --evaluate) out",
-    "free": "outputs stay as they are",
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """What pruning gave.
+    """Result of a prune.
 
     Attributes:
         model: the smaller model, in the host's own form.
@@ -129,8 +131,8 @@ def refuse_unavailable(asked: Options) -> None:
         given = getattr(asked, name)
         if isinstance(given, str):
             made_by(known, given)
-    for name in ("policy", "driver", "task", "free"):
-        if getattr(asked, name) not in (None, ()):
+    for name in ("policy", "driver", "task"):
+        if getattr(asked, name) is not None:
             raise UsageError(f"{name} is not available in this version", advice=_LEAVE[name])
 
 
@@ -158,7 +160,7 @@ def prune(
         policy, driver: how channels are chosen, and the loop around the passes; objects, or ``"uniform{by=class}"``.
         repair: of what went: ``auto``, ``compensate``, ``none`` (or ``compensate=False``), or a pass.
         pipeline: passes or their text, in place of the default ones and their options.
-        keep: names or patterns of layers to leave alone. free: outputs whose channels may go.
+        keep: layers to leave alone: names, patterns, modules or classes; ``free``: outputs that may be cut.
         task: what only you know: data, loss, evaluate, tune.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
@@ -191,7 +193,7 @@ def _job(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timin
     session = open_model(model, example_inputs, form=asked.form)
     check_memory(session.graph)
     check_runs(session, model)
-    graph = keep_matching(session.graph, asked.keep)
+    graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
     return Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
 
 
@@ -216,7 +218,7 @@ def _result(session: Session, done: Done, target: Target | None, timings: Timing
         timing=done.timing,
         latency=done.latency,
     )
-    return Result(done.model, plan, report)
+    return Result(done.model, plan.made_for(done.state.original), report)
 
 
 def _target(
@@ -269,21 +271,27 @@ def _check_plan(plan: object) -> None:
         raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
 
 
-def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
+def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None, *, weights: str = "plan") -> Proof:
     """Prove ``pruned(x) == masked(x)``: every value of the graph in float64, the outputs in the host.
 
     Args:
         inputs: example inputs as for :func:`prune`; torch models need them.
+        weights: ``plan``: ``pruned`` holds what the plan leaves of the original's; ``tuned``: it was trained since.
+            Its weights are put back into the original, where what was cut keeps its own.
 
     Raises:
         VerificationError: naming the first differing value.
         UsageError: the plan was made for another model.
     """
     _check_plan(plan)
+    if weights not in ("plan", "tuned"):
+        raise UsageError(f"weights are 'plan' or 'tuned', not {weights!r}", advice="help(prunepass.verify)")
     session = open_model(original, inputs, form="graph")
     plan.check(session.graph)
     check_memory(session.graph)
     graph = plan.constrain(session.graph)
+    if weights == "tuned":
+        graph, plan = with_tuned(graph, plan, _trained(session, pruned, inputs))
     small = cut(graph, plan)
     given = session.feeds()
     proof = prove(graph, small, plan, given, perturb=False)
@@ -292,3 +300,14 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
         proof = max(proof, random, key=lambda found: found.worst)
     host_check(session, pruned, small)
     return proof
+
+
+def _trained(session: Session, pruned: Any, inputs: Any) -> Graph:
+    """The graph of a model that was trained; what does not run or cannot be captured is not what was pruned."""
+    run_once(session, pruned)
+    try:
+        return open_model(pruned, inputs, form="graph").graph
+    except ModelError as error:
+        raise VerificationError(
+            f"the tuned model cannot be captured: {error.what}", where=error.where
+        ) from error

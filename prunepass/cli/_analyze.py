@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,12 +19,13 @@ _SHAPE = "Shape of an example input, NAME=1,3,224,224; repeat for more."
 @click.command()
 @click.argument("model")
 @declared("keep")
+@declared("free")
 @declared("shape", help=_SHAPE)
 @declared("report", help="Also write a page or a figure: .html, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
 def analyze(
-    face: Face, model: str, keep: tuple[str, ...], shape: tuple[str, ...], report: str | None, as_json: bool
+    face: Face, model: str, shape: tuple[str, ...], report: str | None, as_json: bool, **given: Any
 ) -> None:
     """Show what is coupled in MODEL, what is pinned and why.
 
@@ -43,7 +44,7 @@ def analyze(
         loaded = load(model, shape)
         check_apart(loaded, report)
         graph = capture(loaded.model, loaded.inputs)
-        found = run(graph, keep=keep)
+        found = run(graph, **given)
     if report is not None:
         _write(report, model, found)
     if as_json:

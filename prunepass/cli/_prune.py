@@ -82,7 +82,7 @@ def _write(loaded: Loaded, result: Result, asked: Options, config: str | None) -
     assert asked.out is not None
     with Outputs() as outputs:
         if asked.plan_out is not None:
-            outputs.text(asked.plan_out, result.plan.to_json())
+            result.plan.save(outputs.path(asked.plan_out))
         save(loaded, result.model, outputs.path(asked.out))
         if asked.report is not None:
             write_report(outputs, asked.report, result.report, loaded, outputs.path(asked.out))

@@ -42,7 +42,13 @@ from ._errors import VerificationError as VerificationError
 from ._evaluate import cast as cast
 from ._evaluate import evaluate as evaluate
 from ._evaluate import plain_step as plain_step
+from ._evaluate import run_step as run_step
 from ._evaluate import walk as walk
+from ._executor import Executor as Executor
+from ._executor import Loss as Loss
+from ._executor import NumpyExecutor as NumpyExecutor
+from ._executor import Tensor as Tensor
+from ._executor import no_gradients as no_gradients
 from ._flow import Flow as Flow
 from ._flow import Sampler as Sampler
 from ._flow import evaluated as evaluated
@@ -58,6 +64,7 @@ from ._graph import Value as Value
 from ._graph import constant as constant
 from ._graph import is_float as is_float
 from ._memory import check_memory as check_memory
+from ._notation import relation as relation
 from ._op import Aten as Aten
 from ._op import Call as Call
 from ._op import Onnx as Onnx
@@ -70,9 +77,12 @@ from ._plugins import Table as Table
 from ._plugins import configurable as configurable
 from ._registry import Registry as Registry
 from ._registry import registry as registry
-from ._signals import handled as handled
-from ._signals import undisturbed as undisturbed
+from ._slices import Slices as Slices
+from ._slices import counted as counted
 from ._space import Space as Space
+from ._stepping import Job as Job
+from ._stepping import Masks as Masks
+from ._stepping import StepExecutor as StepExecutor
 from ._steps import parse_steps as parse_steps
 from ._text import excerpt as excerpt
 from ._text import node_text as node_text

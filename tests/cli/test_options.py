@@ -37,6 +37,21 @@ def test_ratios_are_the_same_from_everywhere(
     assert {name: len(cut["remove"]) for name, cut in cuts.items()} == {"conv0": 12, "conv1": 8}
 
 
+def test_outputs_are_freed_from_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    shown = [run(capsys, "analyze", net, "--json", *args).out for args in ((), ("--free", "output"))]
+    prunable = [{g["name"] for g in json.loads(text)["groups"] if g["prunable"]} for text in shown]
+    assert prunable[0] < prunable[1]
+    plans = []
+    for at, args in enumerate((("--free", "y"), ("--set", "free=['output']"))):
+        plan = tmp_path / f"{at}.json"
+        out = ("-o", tmp_path / f"{at}.onnx", "--plan-out", plan)
+        ran = run(capsys, "prune", net, *out, "--score", "l2", "--budget", "channels=0.5", *args)
+        assert ran.code == 0, ran.err
+        plans.append(plan.read_bytes())
+    assert plans[0] == plans[1] and set(json.loads(plans[0])["cuts"]) & (prunable[1] - prunable[0])
+
+
 @pytest.mark.parametrize("text", ["conv0", "=0.5", "conv0=half", "conv0=0", "conv0=2"])
 def test_what_is_no_ratio_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net = nets.save(tmp_path / "net.onnx")
@@ -87,7 +102,7 @@ def test_repair_and_compensate_are_two_names(assignment: str, repaired: bool) ->
     [
         (("--policy", "magic"), "there is no policy 'magic'"),
         (("--driver", "magic"), "there is no driver 'magic'"),
-        (("--free", "output"), "free is not available"),
+        (("--free", "nothing"), "'nothing'"),
         (("--repair", "glue"), "'glue' is not one of"),
         (("--data", "none.npz"), "none.npz: there is no such file or folder"),
         (("--data", "tests.cli.plain:nothing"), "there is no 'nothing' in it"),

@@ -136,7 +136,7 @@ def test_what_is_named_is_looked_up_before_any_work(
 
 @pytest.mark.parametrize(
     "options",
-    [{"policy": Last()}, {"driver": lambda run: run}, {"task": [1]}, {"free": ["output"]}],
+    [{"policy": Last()}, {"driver": lambda run: run}, {"task": [1]}],
 )
 def test_what_is_not_available_says_so_before_any_work(options: dict[str, Any]) -> None:
     (name,) = options

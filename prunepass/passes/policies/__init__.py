@@ -1,5 +1,6 @@
 """Policies: which channels go, from scores and a budget."""
 
+from ._free import free_outputs as free_outputs
 from ._keep import keep_matching as keep_matching
 from ._select import Clocked as Clocked
 from ._select import Policy as Policy
