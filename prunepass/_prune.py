@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ._options import PruneOptions, of_form, wanted
+from ._options import Options, PruneOptions, options_of
 from .drivers import (
     Done,
     Job,
@@ -18,6 +18,7 @@ from .drivers import (
     all_or_nothing,
     check_runs,
     counted,
+    drivers,
     has_latency,
     host_check,
     replayed,
@@ -29,6 +30,7 @@ from .hosts import Session, layer_names, open_model
 from .ir import BudgetError, Graph, ModelError, UsageError, VerificationError, check_memory
 from .measure import Setting, setting_of
 from .passes import (
+    AUTO,
     Budget,
     Grain,
     Pass,
@@ -40,14 +42,24 @@ from .passes import (
     cut,
     free_outputs,
     keep_matching,
+    made_by,
     masked_by_weights,
+    policies,
     prove,
+    scores,
+    standard,
     with_tuned,
 )
 from .targets import Target, target_for, target_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+_LEAVE = {
+    "policy": "mode=global or mode=uniform chooses",
+    "driver": "leave it out: what a latency budget or a contradiction needs is done without",
+    "task": "leave task= (--data, --evaluate) out",
+}
 
 
 @dataclass(frozen=True)
@@ -65,28 +77,65 @@ class Result:
     report: Report
 
 
-def default_pipeline(
-    *,
-    budget: str = "macs=0.5",
-    score: str = "auto",
-    align: int | Grain = 1,
-    floor: float = 0.0,
-    mode: str = "global",
-    compensate: bool = True,
-) -> Pipeline:
-    """The pipeline that :func:`prune` runs unless another one is given."""
-    grain = align if isinstance(align, Grain) else Grain(int(align))
-    by_work = ", ".join(f"{key}:{int(step)}" for key, step in grain.by_work.items())
-    quoted = budget.replace('"', "")
-    metric, _, rest = score.partition("{")
-    options = "".join(f", {part.strip()}" for part in rest.rstrip("}").split(",") if part.strip())
-    finer = f', grain="{by_work}"' if by_work else ""
-    finer += f", minimum={grain.minimum}" if grain.minimum else ""
-    select = f'select{{budget="{quoted}", align={grain.align}{finer}, floor={floor}, mode={mode}}}'
-    middle = " | compensate" if compensate else ""
-    if Budget.parse(quoted).dead:
-        return Pipeline.parse(f"couple | {select}{middle} | cut | verify")
-    return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
+def default_pipeline(asked: Options) -> Pipeline:
+    """The passes that :func:`prune` runs unless others are given."""
+    select = _select(asked)
+    first: tuple[Pass, ...] = () if select.dead else (standard.Score(_score(asked.score)),)
+    return Pipeline(
+        (standard.Couple(), *first, select, *_repair(asked.mending), standard.Cut(), standard.Verify())
+    )
+
+
+def _score(given: Any) -> Any:
+    """The score itself; ``auto`` is the choice among several."""
+    return given if given == AUTO else made_by(scores.scores(), given)
+
+
+def _select(asked: Options) -> standard.Select:
+    grain = (
+        asked.align
+        if isinstance(asked.align, Grain)
+        else Grain(1 if asked.align is None else int(asked.align))
+    )
+    return standard.Select(
+        budget=asked.budget,
+        align=grain.align,
+        grain=dict(grain.by_work),
+        minimum=grain.minimum,
+        floor=0.0 if asked.floor is None else asked.floor,
+        mode="global" if asked.mode is None else asked.mode,
+        ratios=dict(asked.ratios or {}),
+    )
+
+
+def _repair(asked: str | Pass) -> tuple[Pass, ...]:
+    if not isinstance(asked, str):
+        return (asked,)
+    return () if asked == "none" else (standard.Compensate(),)
+
+
+def pipeline_of(asked: Options) -> Pipeline:
+    """The passes that were asked for, the default ones where none were.
+
+    Raises:
+        UsageError: one of them is unknown, or an option is not available.
+    """
+    refuse_unavailable(asked)
+    if asked.pipeline is None:
+        return default_pipeline(asked)
+    given = asked.pipeline
+    return Pipeline.parse(given) if isinstance(given, str) else Pipeline(tuple(given))
+
+
+def refuse_unavailable(asked: Options) -> None:
+    """The one place for options that are declared and parsed, and that nothing here answers to yet."""
+    for name, known in (("policy", policies.policies()), ("driver", drivers())):
+        given = getattr(asked, name)
+        if isinstance(given, str):
+            made_by(known, given)
+    for name in ("policy", "driver", "task"):
+        if getattr(asked, name) is not None:
+            raise UsageError(f"{name} is not available in this version", advice=_LEAVE[name])
 
 
 def prune(
@@ -94,7 +143,7 @@ def prune(
     example_inputs: Any = None,
     *,
     budget: str = "macs=0.5",
-    score: str = "auto",
+    score: str | scores.Score = "auto",
     **options: Unpack[PruneOptions],
 ) -> Result:
     """Prune ``model`` under ``budget`` and prove the result.
@@ -105,40 +154,49 @@ def prune(
         example_inputs: tensors to capture with (torch), or arrays or shapes by input name (ONNX, optional).
         budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``, as measured on ``backend``;
             ``"dead"`` takes out what changes no output.
-        score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
+        score: ``auto``, a score, or its name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
         target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
+        floor, mode: least fraction that a group keeps; ``global`` compares all channels, ``uniform`` takes like shares.
+        ratios: fraction kept by pattern of group names, whatever the budget: ``{"layer1.*": 0.5}``.
+        policy, driver: how channels are chosen, and the loop around the passes; objects, or ``"uniform{by=class}"``.
+        repair: of what went: ``auto``, ``compensate``, ``none`` (or ``compensate=False``), or a pass.
+        pipeline: passes or their text, in place of the default ones and their options.
         keep: layers to leave alone: names, patterns, modules or classes; ``free``: outputs that may be cut.
-        pipeline: replaces the default passes.
+        task: what only you know: data, loss, evaluate, tune.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
         backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
         threads: of one inference on it; CPU time counts at one, wall time else.
         observers: are told of each pass.
-        floor, mode, compensate: of the default pipeline.
 
     Raises:
         BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.
     """
-    asked = wanted(options)
-    of_form("budget", budget)
-    of_form("score", score)
+    asked = options_of({"budget": budget, "score": score, **options})
     setting = None if asked.backend is None else setting_of(asked.backend, asked.threads)
-    free = asked.align is None and asked.pipeline is None
-    target = _target(asked.target, budget if free else "", setting)
-    align = target.widths() if target and asked.align is None else asked.align
-    steps = _steps(asked.pipeline, budget, score, align, asked.policy)
+    by_clock = asked.align is None and asked.pipeline is None
+    target = _target(asked.target, budget if by_clock else "", setting)
+    if target and asked.align is None:
+        asked = replace(asked, align=target.widths())
+    steps = pipeline_of(asked)
     check_clock(steps, setting)
-    session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
-    check_memory(session.graph)
-    check_runs(session, model)
-    graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
-    job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
-    with all_or_nothing(session), _advised(session):
+    timings = Timings.fresh()
+    job = _job(asked, model, example_inputs, steps, timings)
+    with all_or_nothing(job.session), _advised(job.session):
         done = (
             counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
         )
-        return _result(session, done, target, timings)
+        return _result(job.session, done, target, timings)
+
+
+def _job(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timings: Timings) -> Job:
+    """The model opened, with what shall stay pinned."""
+    session = open_model(model, example_inputs, form=asked.form)
+    check_memory(session.graph)
+    check_runs(session, model)
+    graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
+    return Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
 
 
 @contextmanager
@@ -187,20 +245,6 @@ def check_clock(steps: Pipeline, setting: Setting | None) -> None:
             "a latency budget needs an engine to measure on",
             advice="name one with backend= (--backend); 'prunepass backends' lists them",
         )
-
-
-def _steps(
-    pipeline: str | Sequence[Pass] | None,
-    budget: str,
-    score: str,
-    align: int | Grain | None,
-    options: Mapping[str, Any],
-) -> Pipeline:
-    if pipeline is None:
-        return default_pipeline(budget=budget, score=score, align=1 if align is None else align, **options)
-    if options:
-        raise UsageError(f"{', '.join(sorted(options))} and a pipeline of your own exclude each other")
-    return Pipeline.parse(pipeline) if isinstance(pipeline, str) else Pipeline(tuple(pipeline))
 
 
 def apply(

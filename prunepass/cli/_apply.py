@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken
 
 
 @click.command()
 @click.argument("plan")
 @click.argument("model")
-@click.option("-o", "--out", required=True, metavar="OUT", help="The pruned model: .onnx, or .pt2 for torch.")
-@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
-@click.option("--depfile", metavar="D", help="Also write what OUT depends on, in Makefile syntax.")
+@declared("out", required=True)
+@declared("shape")
+@declared("depfile")
 @spoken
 def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], depfile: str | None) -> None:
     """Cut from MODEL what PLAN says.

@@ -1,10 +1,12 @@
 """Analyses, scores, policies, rewrites and the pipeline that runs them."""
 
+from . import _standard as standard
 from ._auto import AUTO as AUTO
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
 from ._files import write_text as write_text
 from ._options import build as build
+from ._options import made_by as made_by
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
 from ._plan import Cut as Cut

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from prunepass._options import Options
 from prunepass._prune import default_pipeline
 from prunepass.drivers._latency import MAX_ROUNDS, Found, Reading, Search, atoms_of, widths_of
 from prunepass.ir import BudgetError, Graph
@@ -29,7 +30,7 @@ def deep(channels: int = 96, blocks: int = 3) -> Graph:
 def search(graph: Graph, budget: str, time: Time = staircase, **options: object) -> tuple[Search, Watch]:
     watch = Watch(graph, time)
     given = {"score": "l2", "align": 8, "compensate": False, **options}
-    pipeline = default_pipeline(budget=budget, **given)  # type: ignore[arg-type]
+    pipeline = default_pipeline(Options(budget=budget, **given))  # type: ignore[arg-type]
     return Search(GraphSession(graph), graph, pipeline, watch), watch
 
 
