@@ -113,8 +113,10 @@ class _Job:
         try:
             check_model(self.target, self.example_inputs, self.facts.before, self.facts.after)
         except ReplayMismatch as mismatch:
-            found = None if mismatch.captured is None else absorbed(self.facts.after, mismatch.captured)
-            if found is None or first_difference(found, mismatch.captured) is not None:  # type: ignore[arg-type]
+            captured = mismatch.captured
+            names = frozenset(name for name, _ in self.target.named_parameters(remove_duplicate=False))
+            found = None if captured is None else absorbed(self.facts.after, captured, names)
+            if captured is None or found is None or first_difference(found, captured) is not None:
                 raise
             self.set(_tensor_updates(self.target, self.facts.after, found))
 
