@@ -1,5 +1,6 @@
 """Hosts: capture models from torch and ONNX, and replay cuts onto them."""
 
+from ._notes import unchanged_notes as unchanged_notes
 from ._saved import refuse_saved as refuse_saved
 from ._session import Session as Session
 from ._session import UnchangedSize as UnchangedSize

@@ -192,7 +192,8 @@ def _unsaved(model: nn.Module, tensors: Iterable[Update]) -> Iterator[UnchangedS
         "the state_dict of the pruned module lacks it, and a module made anew computes it for its own width: "
         "save the whole module with torch.save"
     )
-    for owner, name, tensor in tensors:
+    for owner, name, _ in tensors:
+        tensor = getattr(owner, name)  # weights may have taken up a number since
         if id(tensor) not in stored and tensor.is_floating_point():
             place = ".".join(part for part in (paths[id(owner)], name) if part)
             yield UnchangedSize(place, f"a cut buffer of {list(tensor.shape)}", why, "not saved")

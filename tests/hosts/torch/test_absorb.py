@@ -71,6 +71,7 @@ def hold(model: nn.Module, monkeypatch: pytest.MonkeyPatch, exports: int) -> Any
         patch.setattr(torch.export, "export", counted)
         found = pp.prune(model, X, budget="macs=0.7", score="l2", mode="uniform", compensate=False)
     assert len(seen) <= exports
+    assert all(size.what != "not saved" for size in found.report.unchanged), "parameters are in the state"
     as_graph = pp.apply(found.plan, model, X, form="graph")
     torch.testing.assert_close(found.model(X), as_graph(X), rtol=1e-5, atol=1e-6)
     pp.verify(model, found.model, found.plan, X)
