@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..hosts import unchanged_notes
 from ..ir import Graph
 from ..passes import (
     Budget,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from ..measure import Comparison, LatencyReport
     from ._host_check import HostCheck
 
-# Modules that a note names, and sizes that notes tell of; a large model may have hundreds.
-_SHOWN, _TOLD = 8, 4
+# Modules that a note names, and notes on sizes; a large model may have hundreds.
+_SHOWN, _TOLD = 8, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,11 @@ class Report:
 
     def notes(self) -> list[str]:
         """A few lines on what the examples do not reach, and on sizes that did not follow."""
-        shown = [f"{size.what}: {size}" for size in self.unchanged[:_TOLD]]
-        left = len(self.unchanged) - len(shown)
+        told = unchanged_notes(self.unchanged)
+        left = len(told) - _TOLD
         unread = [unread_note(self.unread)] if self.unread else []
-        return unread + shown + ([f"{left} more such notes are in the report as JSON"] if left else [])
+        more = [f"{left} more such notes are in the report as JSON"] if left > 0 else []
+        return unread + told[:_TOLD] + more
 
 
 def note_of(row: GroupRow) -> str:

@@ -146,7 +146,6 @@ def _notes(report: Report) -> tuple[str, ...]:
         notes.append(f"Share lost of the channels of the outputs on synthetic inputs: {report.change}.")
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
-    notes += _unread(report.unread)
     if report.host is not None and report.host.drawn:
         drawn = ", ".join(report.host.drawn)
         notes.append(
