@@ -8,26 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ._options import Options, PruneOptions, options_of
 from .drivers import (
-    Done,
-    Job,
+    Attempt,
     Report,
+    Run,
     all_or_nothing,
+    check_clock,
     check_runs,
-    counted,
-    drivers,
-    has_latency,
-    host_check,
-    replayed,
+    driven,
+    driver_of,
+    finished,
     report_of,
-    run_once,
-    timed,
+    watched,
 )
 from .hosts import Session, layer_names, open_model
-from .ir import BudgetError, Graph, ModelError, UsageError, VerificationError, check_memory
+from .ir import BudgetError, UsageError, check_memory
 from .measure import Setting, setting_of
 from .passes import (
     AUTO,
@@ -36,30 +32,20 @@ from .passes import (
     Pass,
     Pipeline,
     Plan,
-    Proof,
     Timings,
-    check_masked,
-    cut,
     free_outputs,
     keep_matching,
     made_by,
-    masked_by_weights,
     policies,
-    prove,
     scores,
     standard,
-    with_tuned,
 )
 from .targets import Target, target_for, target_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_LEAVE = {
-    "policy": "mode=global or mode=uniform chooses",
-    "driver": "leave it out: what a latency budget or a contradiction needs is done without",
-    "task": "leave task= (--data, --evaluate) out",
-}
+_LEAVE = {"policy": "leave it out: mode='uniform' takes the same fraction of each group"}
 
 
 @dataclass(frozen=True)
@@ -129,13 +115,10 @@ def pipeline_of(asked: Options) -> Pipeline:
 
 def refuse_unavailable(asked: Options) -> None:
     """The one place for options that are declared and parsed, and that nothing here answers to yet."""
-    for name, known in (("policy", policies.policies()), ("driver", drivers())):
-        given = getattr(asked, name)
-        if isinstance(given, str):
-            made_by(known, given)
-    for name in ("policy", "driver", "task"):
-        if getattr(asked, name) is not None:
-            raise UsageError(f"{name} is not available in this version", advice=_LEAVE[name])
+    if isinstance(asked.policy, str):
+        made_by(policies.policies(), asked.policy)
+    if asked.policy is not None:
+        raise UsageError("policy is not available in this version", advice=_LEAVE["policy"])
 
 
 def prune(
@@ -181,22 +164,23 @@ def prune(
         asked = replace(asked, align=target.widths())
     steps = pipeline_of(asked)
     check_clock(steps, setting)
+    driver = driver_of(asked.driver, steps)
     timings = Timings.fresh()
-    job = _job(asked, model, example_inputs, steps, timings)
-    with all_or_nothing(job.session), _advised(job.session):
-        done = (
-            counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
-        )
-        return _result(job.session, done, target, timings)
+    run = _run(asked, model, example_inputs, steps, timings)
+    run.setting, run.target = setting, target
+    with all_or_nothing(run.session), _advised(run.session), watched(run):
+        return _result(run, finished(run, driven(driver, run), allow_slower=asked.allow_slower), timings)
 
 
-def _job(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timings: Timings) -> Job:
+def _run(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timings: Timings) -> Run:
     """The model opened, with what shall stay pinned."""
     session = open_model(model, example_inputs, form=asked.form)
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
-    return Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
+    run = Run(session, model, example_inputs, graph, steps, (timings, *asked.observers), asked.task)
+    run.inplace = asked.inplace
+    return run
 
 
 @contextmanager
@@ -210,17 +194,16 @@ def _advised(session: Session) -> Iterator[None]:
         raise
 
 
-def _result(session: Session, done: Done, target: Target | None, timings: Timings) -> Result:
-    plan: Plan = done.state.need("plan", "prune")
-    if target is not None:
-        plan = msgspec.structs.replace(plan, options={**plan.options, "target": target.name})
+def _result(run: Run, taken: Attempt, timings: Timings) -> Result:
     report = replace(
-        report_of(done.state, timings, done.check),
-        unchanged=session.unchanged(done.model),
-        timing=done.timing,
-        latency=done.latency,
+        report_of(taken.state, timings, taken.check),
+        unchanged=run.session.unchanged(taken.model),
+        timing=taken.timing,
+        latency=taken.latency,
+        rounds=tuple(run.rounds),
+        ended=run.ended,
     )
-    return Result(done.model, plan.made_for(done.state.original), report)
+    return Result(taken.model, taken.plan, report)
 
 
 def _target(
@@ -232,106 +215,3 @@ def _target(
     if setting is None or not budget or Budget.parse(budget).latency is None:
         return None
     return target_for(setting.backend.name)
-
-
-def check_clock(steps: Pipeline, setting: Setting | None) -> None:
-    """A latency budget needs an engine.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if setting is None and any(has_latency(step) for step in steps.steps):
-        raise UsageError(
-            "a latency budget needs an engine to measure on",
-            advice="name one with backend= (--backend); 'prunepass backends' lists them",
-        )
-
-
-def apply(
-    plan: Plan, model: Any, example_inputs: Any = None, *, form: str = "module", inplace: bool = False
-) -> Any:
-    """Replay ``plan`` on a fresh copy of the model it was made for; the same bytes every time.
-
-    The outputs are held against the reference in the model's own host, as after :func:`prune`.
-
-    Args:
-        inplace: change the user's own object, all or nothing.
-
-    Raises:
-        UsageError: the plan was made for another model.
-        UnsupportedError: the model's own code contradicts the plan. VerificationError: an output differs.
-    """
-    _check_plan(plan)
-    session = open_model(model, example_inputs, form=form)
-    plan.check(session.graph)
-    graph = plan.constrain(session.graph)
-    return replayed(session, graph, cut(graph, plan), inplace=inplace)[0]
-
-
-def mask(model: Any, plan: Plan, example_inputs: Any = None, *, form: str = "module") -> Any:
-    """A copy of ``model`` of its own size, in which what ``plan`` removes is masked: it computes what ``apply`` gives.
-
-    Masked is what is read: each weight that sums over a channel that goes has zeros for it, so that nothing hears of
-    the channel, whatever its own filter, bias or shift makes of it. Where a sum has no weights (queries times keys),
-    zeros stand in all that makes the channel. Repairs of the plan are included. Channels of outputs that the plan
-    frees are still there. The outputs are held against the masked original in float64 and in the model's own host.
-
-    Raises:
-        UsageError: the plan was made for another model.
-        UnsupportedError: weights alone cannot mask, as where statistics are taken over channels that go.
-    """
-    _check_plan(plan)
-    session = open_model(model, example_inputs, form=form)
-    plan.check(session.graph)
-    check_memory(session.graph)
-    graph = plan.constrain(session.graph)
-    whole = masked_by_weights(graph, plan)
-    check_masked(graph, plan, whole, session.feeds())
-    return replayed(session, graph, whole)[0]
-
-
-def _check_plan(plan: object) -> None:
-    if not isinstance(plan, Plan):
-        raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
-
-
-def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None, *, weights: str = "plan") -> Proof:
-    """Prove ``pruned(x) == masked(x)``: every value of the graph in float64, the outputs in the host.
-
-    Args:
-        inputs: example inputs as for :func:`prune`; torch models need them.
-        weights: ``plan``: ``pruned`` holds what the plan leaves of the original's; ``tuned``: it was trained since.
-            Its weights are put back into the original, where what was cut keeps its own.
-
-    Raises:
-        VerificationError: naming the first differing value.
-        UsageError: the plan was made for another model.
-    """
-    _check_plan(plan)
-    if weights not in ("plan", "tuned"):
-        raise UsageError(f"weights are 'plan' or 'tuned', not {weights!r}", advice="help(prunepass.verify)")
-    session = open_model(original, inputs, form="graph")
-    plan.check(session.graph)
-    check_memory(session.graph)
-    graph = plan.constrain(session.graph)
-    if weights == "tuned":
-        graph, plan = with_tuned(graph, plan, _trained(session, pruned, inputs))
-    small = cut(graph, plan)
-    given = session.feeds()
-    proof = prove(graph, small, plan, given, perturb=False)
-    if given is not None:
-        random = prove(graph, small, plan)
-        proof = max(proof, random, key=lambda found: found.worst)
-    host_check(session, pruned, small)
-    return proof
-
-
-def _trained(session: Session, pruned: Any, inputs: Any) -> Graph:
-    """The graph of a model that was trained; what does not run or cannot be captured is not what was pruned."""
-    run_once(session, pruned)
-    try:
-        return open_model(pruned, inputs, form="graph").graph
-    except ModelError as error:
-        raise VerificationError(
-            f"the tuned model cannot be captured: {error.what}", where=error.where
-        ) from error

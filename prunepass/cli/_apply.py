@@ -21,7 +21,7 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
     OUT has the same bytes every time. A plan is refused on another model than it was made for. An OUT that
     would not change is left as it is.
     """
-    from .._prune import apply as run
+    from ..drivers import apply as run
     from ..passes import Plan, files_of
     from ._files import Outputs, check_outputs
     from ._files import depfile as rule

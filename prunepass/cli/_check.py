@@ -102,7 +102,7 @@ def _promises(original: Loaded, pruned: Loaded, plan: Plan, held: Promised, weig
 
 
 def _proof(original: Loaded, pruned: Loaded, plan: Plan, weights: str) -> Finding:
-    from .._prune import verify
+    from ..drivers import verify
     from ..ir import VerificationError
     from ._models import opened
 

@@ -50,7 +50,8 @@ def prune(face: Face, model: str, dry_run: bool, as_json: bool, **given: Any) ->
 
 def _checked(model: str, asked: Options, config: str | None, dry_run: bool) -> Loaded:
     """Everything that can be known to be wrong before the work begins."""
-    from .._prune import check_clock, pipeline_of
+    from .._prune import pipeline_of
+    from ..drivers import check_clock
     from ..ir import UsageError
     from ..measure import setting_of
     from ..targets import target_of

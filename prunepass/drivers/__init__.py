@@ -1,10 +1,23 @@
 """Drivers: loops around a pipeline that replay, check, measure and plan again."""
 
+from ._apply import apply as apply
+from ._apply import mask as mask
+from ._attempt import Attempt as Attempt
+from ._attempt import Reading as Reading
+from ._attempt import Round as Round
+from ._bisect import Bisect as Bisect
+from ._driver import Driver as Driver
+from ._driver import driven as driven
+from ._driver import driver_of as driver_of
+from ._finish import finished as finished
 from ._host_check import HostCheck as HostCheck
 from ._host_check import check_runs as check_runs
 from ._host_check import host_check as host_check
 from ._host_check import run_once as run_once
-from ._latency import has_latency as has_latency
+from ._iterate import Iterate as Iterate
+from ._latency import Latency as Latency
+from ._once import Once as Once
+from ._parts import has_latency as has_latency
 from ._replayed import all_or_nothing as all_or_nothing
 from ._replayed import replayed as replayed
 from ._report import GroupRow as GroupRow
@@ -15,8 +28,10 @@ from ._report import note_of as note_of
 from ._report import report_of as report_of
 from ._report import unread_names as unread_names
 from ._report import unread_note as unread_note
+from ._run import Run as Run
+from ._run import Stopwatch as Stopwatch
 from ._table import drivers as drivers
-from ._timed import Done as Done
-from ._timed import Job as Job
-from ._timed import counted as counted
-from ._timed import timed as timed
+from ._tasks import Hooks as Hooks
+from ._verify import verify as verify
+from ._watch import check_clock as check_clock
+from ._watch import watched as watched

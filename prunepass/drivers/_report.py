@@ -28,6 +28,7 @@ from ..passes import (
 if TYPE_CHECKING:
     from ..hosts import UnchangedSize
     from ..measure import Comparison, LatencyReport
+    from ._attempt import Round
     from ._host_check import HostCheck
 
 # Modules that a note names, and notes on sizes; a large model may have hundreds.
@@ -76,6 +77,8 @@ class Report:
             they are, and what is as wide as one of them is pinned.
         seconds: per pass; not part of the JSON, which is the same from run to run.
         dead: how many dead channels went, None where more than those was asked for.
+        rounds: what the driver accepted and rejected, in order; empty where it made one attempt.
+        ended: why the driver ended before the budget; empty where it did not.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
             nothing was measured. They are in the JSON only where it is asked for.
     """
@@ -98,6 +101,8 @@ class Report:
     latency: LatencyReport | None = None
     change: OutputChange | None = None
     layers: tuple[LayerRow, ...] = ()
+    rounds: tuple[Round, ...] = ()
+    ended: str = ""
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -110,6 +115,12 @@ class Report:
             del data[measured]
         if self.dead is None:
             del data["dead"]
+        for optional in ("rounds", "ended"):
+            if not data[optional]:
+                del data[optional]
+        for row in data.get("rounds", ()):
+            if not timing:
+                del row["time"]
         for row in data["groups"]:
             del row["places"]
         if timing and self.timing is not None:
@@ -150,6 +161,8 @@ class Report:
         told = unchanged_notes(self.unchanged)
         left = len(told) - _TOLD
         unread = [unread_note(self.unread)] if self.unread else []
+        if self.ended:
+            unread.insert(0, self.ended)
         more = [f"{left} more such notes are in the report as JSON"] if left > 0 else []
         return unread + told[:_TOLD] + more
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..ir import Table, configurable
 
-_DRIVERS = Table("driver", "prunepass.drivers", {}, __package__, configurable)
+_BUILT_IN = {name: f"._{name}:{name.title()}" for name in ("once", "latency", "bisect", "iterate")}
+_DRIVERS = Table("driver", "prunepass.drivers", _BUILT_IN, __package__, configurable)
 
 
 def drivers() -> Table:

@@ -64,7 +64,8 @@ class PrunepassPrune(Pass):  # type: ignore[misc] # Olive comes without types
 
 
 def _pruned(path: str, config: Any) -> Any:
-    from .._prune import apply, prune, verify
+    from .._prune import prune
+    from ..drivers import apply, verify
     from ..hosts.onnx import load
     from ..passes import Plan
 

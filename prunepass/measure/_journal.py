@@ -24,13 +24,16 @@ class _Line(msgspec.Struct, frozen=True):
 class Journal:
     """Measured figures by fingerprint; each is on disk before the next is measured."""
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None = None, name: str = _FILE) -> None:
         """Open the journal in ``folder``, else in the user's cache (``$XDG_CACHE_HOME/prunepass``).
+
+        Args:
+            name: of the file in it.
 
         Raises:
             UsageError: the folder cannot be made.
         """
-        self._file = (Path(folder) if folder is not None else _cache()) / _FILE
+        self._file = (Path(folder) if folder is not None else _cache()) / name
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             text = self._file.read_bytes() if self._file.exists() else b""

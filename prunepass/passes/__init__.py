@@ -2,11 +2,15 @@
 
 from . import _standard as standard
 from ._auto import AUTO as AUTO
+from ._auto import Choice as Choice
+from ._auto import choose_among as choose_among
+from ._auto import default_judge as default_judge
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
 from ._files import write_text as write_text
 from ._options import build as build
 from ._options import made_by as made_by
+from ._options import to_text as to_text
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
 from ._plan import Cut as Cut
@@ -22,6 +26,7 @@ from ._state import Pass as Pass
 from ._state import State as State
 from ._tables import passes as passes
 from ._tensors import Tensors as Tensors
+from .cost import KINDS as KINDS
 from .cost import Budget as Budget
 from .cost import Cost as Cost
 from .cost import CostModel as CostModel

@@ -12,7 +12,7 @@ less.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,14 +63,37 @@ def choose(
     Raises:
         BudgetError: the budget cannot be met with any of them.
     """
+    return choose_among(
+        coupling,
+        found,
+        lambda metric: policy(coupling, found[metric]),
+        default_judge(coupling.graph, executor),
+    )
+
+
+def choose_among(
+    coupling: Coupling,
+    metrics: Iterable[str],
+    planned: Callable[[str], Plan],
+    judge: Judge,
+) -> Choice:
+    """Choose the score whose plan, after repair, changes the outputs least.
+
+    Args:
+        metrics: names of the candidates, the first one being preferred.
+        planned: the plan of a candidate.
+        judge: runs a cut graph and tells how its outputs differ.
+
+    Raises:
+        BudgetError: the budget cannot be met with any of them.
+    """
     graph = coupling.graph
-    judge = _judge(graph, executor)
     plans: dict[str, Plan] = {}
     tried: dict[str, OutputChange] = {}
     failure: BudgetError | None = None
-    for metric, values in found.items():
+    for metric in metrics:
         try:
-            plans[metric] = policy(coupling, values)
+            plans[metric] = planned(metric)
         except BudgetError as error:
             failure = error
             continue
@@ -96,10 +119,11 @@ def output_change(original: Graph, pruned: Graph, executor: Opener | None = None
 
 def output_changes(original: Graph, pruned: Graph, executor: Opener | None = None) -> OutputChange:
     """The same, output by output: the share lost of the channels in the mean, the median and at worst."""
-    return _judge(original, executor)(pruned)
+    return default_judge(original, executor)(pruned)
 
 
-def _judge(graph: Graph, executor: Opener | None) -> Judge:
+def default_judge(graph: Graph, executor: Opener | None = None) -> Judge:
+    """The judge over synthetic inputs; in numpy unless ``executor`` opens graphs."""
     return Judge(graph, [synthetic_inputs(graph, seed) for seed in range(_INPUTS)], executor or NumpyExecutor)
 
 

@@ -45,10 +45,19 @@ class Pipeline:
         Args:
             executor: opens what runs a graph by the host's own operators; declarations run it where there is none.
         """
+        return self.resume(self.start(graph, executor), observers)
+
+    def start(self, graph: Graph, executor: Callable[[Graph], Executor] | None = None) -> State:
+        """The state before the first pass.
+
+        Raises:
+            UsageError: the passes are in an order in which one lacks what it needs.
+            ModelError: the graph is not sound.
+        """
         state = State.start(graph).having(executor=executor)
         check_order(self.steps, state.made())
         verify_graph(graph)
-        return self.resume(state, observers)
+        return state
 
     def resume(self, state: State, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on what earlier ones left; see :meth:`__call__`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil, prod
 from typing import Any
 
-from prunepass.drivers._latency import Reading
+from prunepass.drivers import Reading
 from prunepass.ir import Array, Graph, UnsupportedError
 
 Time = Callable[[Graph], float]

@@ -6,7 +6,9 @@ import pytest
 
 from prunepass._options import Options
 from prunepass._prune import default_pipeline
-from prunepass.drivers._latency import MAX_ROUNDS, Found, Reading, Search, atoms_of, widths_of
+from prunepass.drivers import Reading, Run
+from prunepass.drivers._search import MAX_ROUNDS, Found, Search
+from prunepass.drivers._widths import atoms_of, widths_of
 from prunepass.ir import BudgetError, Graph
 from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, steps
 from tests.face.staircase import GraphSession, Time, Watch, cliff, staircase
@@ -31,12 +33,12 @@ def search(graph: Graph, budget: str, time: Time = staircase, **options: object)
     watch = Watch(graph, time)
     given = {"score": "l2", "align": 8, "compensate": False, **options}
     pipeline = default_pipeline(Options(budget=budget, **given))  # type: ignore[arg-type]
-    return Search(GraphSession(graph), graph, pipeline, watch), watch
+    return Search(Run(GraphSession(graph), graph, None, graph, pipeline, watch=watch)), watch
 
 
 def found(budget: str, time: Time = staircase, **options: object) -> tuple[Found, Graph]:
     graph = deep()
-    return search(graph, budget, time, **options)[0].run(), graph
+    return search(graph, budget, time, **options)[0].find(), graph
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -56,7 +58,7 @@ def test_no_single_group_can_be_a_step_wider_and_hold_by_the_corrected_model(bud
     graph = deep()
     # Padded to what the plan's own grain is: the model can come to know this engine exactly.
     run, _ = search(graph, f"latency={budget}", lambda g: staircase(g, step=8))
-    result = run.run()
+    result = run.find()
     coupling, plan = couple(graph), result.state.plan
     assert plan is not None
     if len(result.rounds) == MAX_ROUNDS:
@@ -105,7 +107,7 @@ def test_counted_limits_that_cannot_be_met_are_refused_before_anything_is_measur
     graph = deep()
     run, watch = search(graph, "latency=0.9,macs=0.0001")
     with pytest.raises(BudgetError, match="cannot be met"):
-        run.run()
+        run.find()
     assert not run.rounds
     assert len(watch.seen) == 5
 
@@ -132,12 +134,13 @@ def test_only_the_accepted_plan_is_proved() -> None:
         def after(self, name: str, state: object, seconds: float) -> None: ...
 
     run, _ = search(deep(), "latency=0.5")
-    run.observers = (Names(),)
-    result = run.run()
-    assert seen.count("score") == seen.count("verify") == 1
+    run.run.observers = (Names(),)
+    result = run.find()
+    assert seen.count("score") == 1 and "verify" not in seen and result.state.proof is None
+    proved = run.run.parts.proof.resume(result.state)
+    assert proved.proof is not None
     assert seen.count("measure") == len(result.rounds) and seen.count("probe") == result.probes
     assert seen.count("confirm") == sum(one.measured <= 0.5 for one in result.rounds) > 0
-    assert result.state.proof is not None
 
 
 def test_a_candidate_that_held_by_luck_is_not_taken() -> None:
@@ -151,8 +154,8 @@ def test_a_candidate_that_held_by_luck_is_not_taken() -> None:
         lucky.append(model)
         return Reading(0.7 * time if first else time)
 
-    run.watch = noisy
-    result = run.run()
+    run.run.watch = noisy
+    result = run.find()
     assert staircase(result.model) / staircase(graph) <= 0.6
     assert any(one.measured > 0.6 for one in result.rounds)
 
@@ -161,8 +164,8 @@ def test_it_ends_where_the_clock_cannot_tell_what_is_left() -> None:
     graph = deep()
     sharp, _ = search(graph, "latency=0.6", staircase)
     blunt, watch = search(graph, "latency=0.6", staircase)
-    blunt.watch = lambda model, precise: Reading(watch(model, precise).time, error=0.2)
-    ends = sharp.run(), blunt.run()
+    blunt.run.watch = lambda model, precise: Reading(watch(model, precise).time, error=0.2)
+    ends = sharp.find(), blunt.find()
     assert len(ends[1].rounds) < len(ends[0].rounds)
     assert all(one.measured > 0.6 for one in ends[1].rounds[:-1])
     assert ends[1].rounds[-1].measured <= 0.6
@@ -191,7 +194,7 @@ def test_a_table_of_layers_is_read_in_place_of_most_probes() -> None:
     }
     run, watch = search(graph, "latency=0.6")
     run.table = table
-    result = run.run()
+    result = run.find()
     assert result.rounds[result.accepted].measured <= 0.6
     assert result.probes == 2
     held = sum(one.measured <= 0.6 for one in result.rounds)

@@ -1,0 +1,281 @@
+"""A run: the one place where a session, a pipeline, a task and a clock meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from ..hosts import Session
+from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError
+from ..measure import Setting
+from ..passes import KINDS, Observer, Pipeline, Plan, State, couple, graph_cost, plan_for
+from ..targets import Target
+from ._attempt import Attempt, Reading, Round
+from ._judge import judged
+from ._later import Later
+from ._parts import Parts
+from ._replayed import checked, replayed
+from ._tasks import Hooks, number, part_of
+from ._weights import Store, digest, read_weights, with_weights
+
+T = TypeVar("T")
+_REPLANS = 24
+
+
+class Stopwatch(Protocol):
+    """Measures a candidate; ``precise`` where the figure decides."""
+
+    def __call__(self, model: Any, precise: bool, /) -> Reading: ...
+
+
+@dataclass(eq=False)
+class Run:
+    """What a driver works with: it asks for attempts, looks at them, and gives one back.
+
+    Attributes:
+        session: the model as it was captured.
+        given, inputs: the user's model and example inputs.
+        graph: as captured, with the user's pins and what was learnt of the host's own code.
+        pipeline: what plans, cuts and proves.
+        task: the user's ``evaluate`` and ``tune``.
+        watch: measures a candidate; None where there is no engine.
+        setting, target: the engine and its target.
+        inplace: whether the user's own object shall change, at the end.
+        store: keeps what takes long, so that the run can go on where it was stopped.
+        rounds: what was accepted and rejected.
+        ended: why the driver ended before the budget; empty where it did not.
+    """
+
+    session: Session
+    given: Any
+    inputs: Any
+    graph: Graph
+    pipeline: Pipeline
+    observers: Sequence[Observer] = ()
+    task: Any = None
+    watch: Stopwatch | None = None
+    setting: Setting | None = None
+    target: Target | None = None
+    inplace: bool = False
+    store: Store | None = None
+    rounds: list[Round] = field(default_factory=list)
+    ended: str = ""
+
+    @property
+    def parts(self) -> Parts:
+        """The pipeline as drivers run it."""
+        return Parts.of(self.pipeline)
+
+    def attempt(
+        self,
+        start: Attempt | Plan | None = None,
+        budget: str | None = None,
+        *,
+        parts: Parts | None = None,
+        inplace: bool = False,
+    ) -> Attempt:
+        """Plan, cut and replay; where the host's own code contradicts a cut, plan again with what was learnt.
+
+        Args:
+            start: what is cut before; of an attempt that was tuned the weights are taken, too.
+            budget: in place of the policy's own; a fraction of the model that was given, whatever is cut before.
+            parts: in place of those of the pipeline.
+            inplace: change the user's own object; for the last attempt of a run that was asked to.
+
+        Raises:
+            BudgetError: the budget cannot be met from here.
+            UnsupportedError: the host's own code contradicts every plan.
+            VerificationError: an output differs, whatever is planned.
+        """
+        used = parts or self.parts
+        used = used if budget is None else used.under(budget)
+        base = self.at(start) if isinstance(start, Plan) else start
+        return self.replanned(
+            lambda: self._first(used, inplace) if base is None else self._further(base, used)
+        )
+
+    def at(self, plan: Plan) -> Attempt:
+        """The model after ``plan``.
+
+        Raises:
+            UsageError: the plan was made for another model.
+        """
+        plan.check(self.graph)
+        whole = plan.constrain(self.graph)
+        return self._replayed(self.parts.repair.resume(State.start(whole).having(plan=plan)), plan, whole)
+
+    def original(self) -> Attempt:
+        """The model as it is, in a copy of its own."""
+        plan = plan_for(couple(self.graph), {})
+        return self._replayed(State.start(self.graph).having(plan=plan), plan, self.graph)
+
+    def scored(self, graph: Graph | None = None, parts: Parts | None = None) -> State:
+        """What the passes before the policy leave.
+
+        Raises:
+            UsageError: the passes are in an order in which one lacks what it needs.
+        """
+        used, at = parts or self.parts, self.graph if graph is None else graph
+        begun = used.whole.start(at, self.session.executor)
+        return used.head.resume(begun, self.observers)
+
+    def planned(self, state: State, parts: Parts | None = None) -> State:
+        """What the policy leaves, with one score."""
+        used = parts or self.parts
+        steps = () if used.policy is None else (used.policy,)
+        return Pipeline(steps).resume(self.chosen(state, used), self.observers)
+
+    def chosen(self, state: State, parts: Parts) -> State:
+        """``state`` with one score: of several, that whose plan changes the outputs least."""
+        policy = parts.policy
+        if policy is None or len(state.candidates or ()) < 2:
+            return state
+        return self.told("judge", lambda: judged(state, policy))
+
+    def _first(self, parts: Parts, inplace: bool) -> Attempt:
+        state = parts.repair.resume(self.planned(self.scored(parts=parts), parts), self.observers)
+        return self._replayed(state, state.need("plan", "replay"), self.graph, inplace=inplace)
+
+    def _further(self, base: Attempt, parts: Parts) -> Attempt:
+        later = Later.of(base, self.graph, parts)
+        state = self.planned(self.scored(later.graph, later.parts), later.parts)
+        made = state.need("plan", "replay")
+        both = base.plan.then(made, self.session.graph)
+        whole = both.constrain(self.session.graph)
+        # Amounts and tensors are for the weights that they were computed from: what follows makes them anew.
+        gone = {name: np.asarray(one.remove, np.int64) for name, one in both.cuts.items()}
+        plan = plan_for(couple(whole), gone, **{**made.options, "budget": str(parts.budget)})
+        if not base.tuned:
+            # On the weights of the original one repair for all that is gone is exact; two in a row need not be.
+            state = replace(state, original=whole, graph=whole, coupling=couple(whole)).having(plan=plan)
+        state = parts.repair.resume(state, self.observers)
+        return self._replayed(state, plan if base.tuned else state.need("plan", "replay"), whole)
+
+    def _replayed(self, state: State, plan: Plan, whole: Graph, *, inplace: bool = False) -> Attempt:
+        model, check = replayed(self.session, self.graph, state.graph, inplace=inplace)
+        return Attempt(state, plan, whole, state.graph, model, check)
+
+    def replanned(self, job: Callable[[], T]) -> T:
+        """Do ``job`` again with what was learnt, as long as the host's own code contradicts its cuts.
+
+        Raises:
+            VerificationError: an output differs, whatever is planned.
+            UnsupportedError: the code contradicts every plan.
+        """
+        for _ in range(_REPLANS):
+            try:
+                return job()
+            except UnsupportedError as mismatch:
+                constrained = self.session.constrain(self.graph, mismatch)
+                if constrained is self.graph and isinstance(mismatch.__cause__, VerificationError):
+                    raise mismatch.__cause__ from None
+                if constrained is self.graph:
+                    raise
+                self.graph = constrained
+        raise InternalError(f"the model's own code contradicted {_REPLANS} plans", advice='use form="graph"')
+
+    # What becomes known of an attempt.
+
+    def measure(self, attempt: Attempt, *, precise: bool = True) -> Attempt:
+        """Measure on the engine, against the original.
+
+        Raises:
+            UsageError: there is no engine.
+        """
+        return replace(attempt, reading=self.timed(attempt.model, precise=precise))
+
+    def timed(self, model: Any, what: str = "measure", *, precise: bool = True) -> Reading:
+        """The time of a model of this host over that of the original; see :meth:`measure`."""
+        watch = self.watch
+        if watch is None:
+            raise UsageError("there is no engine to measure on", advice="name one with backend= (--backend)")
+        return self.told(what, lambda: watch(model, precise))
+
+    def evaluate(self, attempt: Attempt) -> Attempt:
+        """Ask the task how good the model is.
+
+        Raises:
+            UsageError: the task has no ``evaluate``, or it gave no number.
+        """
+        call = part_of(self.task, "evaluate", "this driver")
+        key = f"evaluate {digest(attempt.graph)}" if self.store else ""
+        known = self.store.figure(key) if self.store else None
+        if known is None:
+            known = self.told("evaluate", lambda: number(call(attempt.model)))
+            if self.store:
+                self.store.keep_figure(key, known)
+        return replace(attempt, accuracy=known)
+
+    def tune(self, attempt: Attempt) -> Attempt:
+        """Let the task train the model of ``attempt``, in place or by giving back another one of its type.
+
+        Raises:
+            UsageError: the task has no ``tune``, or it left another network.
+        """
+        call = part_of(self.task, "tune", "this driver")
+        key = f"tuned-{digest(attempt.graph)}" if self.store else ""
+        weights = self.store.weights(key) if self.store else None
+        if weights is not None:
+            graph = with_weights(attempt.graph, weights)
+            model = self.session.replay(self.graph, graph, inplace=False)
+        else:
+            model = self.told("tune", lambda: _trained(call, attempt.model, self.progress))
+            weights = read_weights(self.session, model, self.inputs, attempt.graph)
+            graph = with_weights(attempt.graph, weights)
+            if self.store:
+                self.store.keep_weights(key, weights)
+        check = checked(self.session, model, self.graph, graph)
+        return replace(
+            attempt, graph=graph, model=model, check=check, tuned=True, accuracy=None, reading=None
+        )
+
+    # The way there.
+
+    def accept(self, attempt: Attempt) -> Attempt:
+        """Record that the driver goes on from here."""
+        self.rounds.append(self._round(attempt))
+        return attempt
+
+    def reject(self, attempt: Attempt, why: str) -> Attempt:
+        """Record that it does not."""
+        refused = replace(attempt, rejected=why)
+        self.rounds.append(self._round(refused))
+        return refused
+
+    def miss(self, budget: str, why: str) -> None:
+        """Record that there was nothing to try."""
+        self.rounds.append(Round(budget, {}, accepted=False, why=why))
+
+    def _round(self, attempt: Attempt) -> Round:
+        before, after = graph_cost(attempt.whole), graph_cost(attempt.graph)
+        kept = {kind: after[kind] / before[kind] if before[kind] else 1.0 for kind in KINDS}
+        time = None if attempt.reading is None else attempt.reading.time
+        budget = str(attempt.plan.options.get("budget", ""))
+        return Round(budget, kept, attempt.accuracy, time, not attempt.rejected, attempt.rejected)
+
+    def progress(self, share: float) -> None:
+        """Tell observers that can show it how much is done, from 0 to 1."""
+        for observer in self.observers:
+            show = getattr(observer, "progress", None)
+            if callable(show):
+                show(min(max(share, 0.0), 1.0))
+
+    def told(self, what: str, work: Callable[[], T]) -> T:
+        """Do ``work`` and tell observers of it as of a pass."""
+        state, begun = State.start(self.graph), perf_counter()
+        for observer in self.observers:
+            observer.before(what, state)
+        result = work()
+        for observer in self.observers:
+            observer.after(what, state, perf_counter() - begun)
+        return result
+
+
+def _trained(tune: Callable[..., Any], model: Any, progress: Callable[[float], None]) -> Any:
+    """What ``tune`` gave where that is a model; else the one that it got."""
+    made = tune(model, Hooks(progress))
+    return made if isinstance(made, type(model)) else model
