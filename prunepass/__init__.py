@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from ._analyze import analyze as analyze
     from ._analyze import capture as capture
     from ._prune import Result as Result
-    from ._prune import apply as apply
     from ._prune import prune as prune
-    from ._prune import verify as verify
+    from .drivers import apply as apply
+    from .drivers import mask as mask
+    from .drivers import verify as verify
     from .ir import BackendError as BackendError
     from .ir import BudgetError as BudgetError
     from .ir import ModelError as ModelError
@@ -53,6 +54,7 @@ __all__ = [
     "backends",
     "calibrate",
     "capture",
+    "mask",
     "measure",
     "passes",
     "prune",
@@ -66,7 +68,8 @@ _MODULES = ("backends", "measure", "passes", "report")
 _HOMES = {
     "._analyze": ("Analysis", "analyze", "capture"),
     ".targets": ("Target", "calibrate"),
-    "._prune": ("Result", "apply", "prune", "verify"),
+    "._prune": ("Result", "prune"),
+    ".drivers": ("apply", "mask", "verify"),
     ".passes": ("Pipeline", "Plan"),
     ".sweeps": ("Sweep", "sweep"),
     ".ir": tuple(name for name in __all__ if name.endswith("Error")),

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ._options import of_form
+from ._options import check
 from .drivers import GroupRow, group_rows, unread_names
 from .hosts import layer_names, open_model
 from .ir import Graph, UsageError
@@ -98,8 +98,8 @@ def analyze(graph: Graph, *, keep: Sequence[Any] = (), free: Sequence[str] = ())
     if not isinstance(given, Graph):
         what = f"a {type(given).__name__} is no graph"
         raise UsageError(what, advice="capture the model first: pp.analyze(pp.capture(model))")
-    of_form("keep", keep, "analyze")
-    of_form("free", free, "analyze")
+    check("keep", keep, owner="analyze")
+    check("free", free, owner="analyze")
     names = layer_names(graph.memo(_MODEL, lambda _: lambda: None)(), keep)
     coupling = couple(keep_matching(free_outputs(graph, free), names))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)

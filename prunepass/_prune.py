@@ -3,56 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ._options import PruneOptions, of_form, wanted
+from ._options import Options, PruneOptions, options_of
 from .drivers import (
     Attempt,
-    Driver,
-    Reading,
     Report,
     Run,
-    Stopwatch,
     all_or_nothing,
+    check_clock,
     check_runs,
     driven,
     driver_of,
     finished,
-    has_latency,
-    host_check,
-    replayed,
     report_of,
-    run_once,
+    watched,
 )
 from .hosts import Session, layer_names, open_model
-from .ir import BudgetError, Graph, ModelError, UsageError, VerificationError, check_memory
-from .measure import EngineClock, Setting, fraction, setting_of, standard_error
+from .ir import BudgetError, UsageError, check_memory
+from .measure import Setting, setting_of
 from .passes import (
+    AUTO,
     Budget,
     Grain,
     Pass,
     Pipeline,
     Plan,
-    Proof,
     Timings,
-    cut,
     free_outputs,
     keep_matching,
-    prove,
-    with_tuned,
+    made_by,
+    policies,
+    scores,
+    standard,
 )
 from .targets import Target, target_for, target_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+_LEAVE = {"policy": "leave it out: mode='uniform' takes the same fraction of each group"}
+
 
 @dataclass(frozen=True)
 class Result:
-    """What pruning gave.
+    """Result of a prune.
 
     Attributes:
         model: the smaller model, in the host's own form.
@@ -65,28 +63,62 @@ class Result:
     report: Report
 
 
-def default_pipeline(
-    *,
-    budget: str = "macs=0.5",
-    score: str = "auto",
-    align: int | Grain = 1,
-    floor: float = 0.0,
-    mode: str = "global",
-    compensate: bool = True,
-) -> Pipeline:
-    """The pipeline that :func:`prune` runs unless another one is given."""
-    grain = align if isinstance(align, Grain) else Grain(int(align))
-    by_work = ", ".join(f"{key}:{int(step)}" for key, step in grain.by_work.items())
-    quoted = budget.replace('"', "")
-    metric, _, rest = score.partition("{")
-    options = "".join(f", {part.strip()}" for part in rest.rstrip("}").split(",") if part.strip())
-    finer = f', grain="{by_work}"' if by_work else ""
-    finer += f", minimum={grain.minimum}" if grain.minimum else ""
-    select = f'select{{budget="{quoted}", align={grain.align}{finer}, floor={floor}, mode={mode}}}'
-    middle = " | compensate" if compensate else ""
-    if Budget.parse(quoted).dead:
-        return Pipeline.parse(f"couple | {select}{middle} | cut | verify")
-    return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
+def default_pipeline(asked: Options) -> Pipeline:
+    """The passes that :func:`prune` runs unless others are given."""
+    select = _select(asked)
+    first: tuple[Pass, ...] = () if select.dead else (standard.Score(_score(asked.score)),)
+    return Pipeline(
+        (standard.Couple(), *first, select, *_repair(asked.mending), standard.Cut(), standard.Verify())
+    )
+
+
+def _score(given: Any) -> Any:
+    """The score itself; ``auto`` is the choice among several."""
+    return given if given == AUTO else made_by(scores.scores(), given)
+
+
+def _select(asked: Options) -> standard.Select:
+    grain = (
+        asked.align
+        if isinstance(asked.align, Grain)
+        else Grain(1 if asked.align is None else int(asked.align))
+    )
+    return standard.Select(
+        budget=asked.budget,
+        align=grain.align,
+        grain=dict(grain.by_work),
+        minimum=grain.minimum,
+        floor=0.0 if asked.floor is None else asked.floor,
+        mode="global" if asked.mode is None else asked.mode,
+        ratios=dict(asked.ratios or {}),
+    )
+
+
+def _repair(asked: str | Pass) -> tuple[Pass, ...]:
+    if not isinstance(asked, str):
+        return (asked,)
+    return () if asked == "none" else (standard.Compensate(),)
+
+
+def pipeline_of(asked: Options) -> Pipeline:
+    """The passes that were asked for, the default ones where none were.
+
+    Raises:
+        UsageError: one of them is unknown, or an option is not available.
+    """
+    refuse_unavailable(asked)
+    if asked.pipeline is None:
+        return default_pipeline(asked)
+    given = asked.pipeline
+    return Pipeline.parse(given) if isinstance(given, str) else Pipeline(tuple(given))
+
+
+def refuse_unavailable(asked: Options) -> None:
+    """The one place for options that are declared and parsed, and that nothing here answers to yet."""
+    if isinstance(asked.policy, str):
+        made_by(policies.policies(), asked.policy)
+    if asked.policy is not None:
+        raise UsageError("policy is not available in this version", advice=_LEAVE["policy"])
 
 
 def prune(
@@ -94,7 +126,7 @@ def prune(
     example_inputs: Any = None,
     *,
     budget: str = "macs=0.5",
-    score: str = "auto",
+    score: str | scores.Score = "auto",
     **options: Unpack[PruneOptions],
 ) -> Result:
     """Prune ``model`` under ``budget`` and prove the result.
@@ -105,46 +137,50 @@ def prune(
         example_inputs: tensors to capture with (torch), or arrays or shapes by input name (ONNX, optional).
         budget: fractions kept, ``"macs=0.5"`` or ``"latency=0.6,params=0.7"``, as measured on ``backend``;
             ``"dead"`` takes out what changes no output.
-        score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
+        score: ``auto``, a score, or its name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
         target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
+        floor, mode: least fraction that a group keeps; ``global`` compares all channels, ``uniform`` takes like shares.
+        ratios: fraction kept by pattern of group names, whatever the budget: ``{"layer1.*": 0.5}``.
+        policy, driver: how channels are chosen, and the loop around the passes; objects, or ``"uniform{by=class}"``.
+        repair: of what went: ``auto``, ``compensate``, ``none`` (or ``compensate=False``), or a pass.
+        pipeline: passes or their text, in place of the default ones and their options.
         keep: layers to leave alone: names, patterns, modules or classes; ``free``: outputs that may be cut.
-        pipeline: replaces the default passes.
+        task: what only you know: data, loss, evaluate, tune.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
         backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
         threads: of one inference on it; CPU time counts at one, wall time else.
         observers: are told of each pass.
-        driver: the loop around the passes: ``once``, ``latency``, ``iterate{step=0.1}``, ``bisect``, or an object.
-        task: what drivers ask of the user: ``evaluate(model)``, larger is better, and ``tune(model, hooks)``.
-        floor, mode, compensate: of the default pipeline.
 
     Raises:
         BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.
     """
-    asked = wanted(options)
-    of_form("budget", budget)
-    of_form("score", score)
+    asked = options_of({"budget": budget, "score": score, **options})
     setting = None if asked.backend is None else setting_of(asked.backend, asked.threads)
-    free = asked.align is None and asked.pipeline is None
-    target = _target(asked.target, budget if free else "", setting)
-    align = target.widths() if target and asked.align is None else asked.align
-    steps = _steps(asked.pipeline, budget, score, align, asked.policy)
+    by_clock = asked.align is None and asked.pipeline is None
+    target = _target(asked.target, budget if by_clock else "", setting)
+    if target and asked.align is None:
+        asked = replace(asked, align=target.widths())
+    steps = pipeline_of(asked)
     check_clock(steps, setting)
     driver = driver_of(asked.driver, steps)
-    session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
+    timings = Timings.fresh()
+    run = _run(asked, model, example_inputs, steps, timings)
+    run.setting, run.target = setting, target
+    with all_or_nothing(run.session), _advised(run.session), watched(run):
+        return _result(run, finished(run, driven(driver, run), allow_slower=asked.allow_slower), timings)
+
+
+def _run(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timings: Timings) -> Run:
+    """The model opened, with what shall stay pinned."""
+    session = open_model(model, example_inputs, form=asked.form)
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
     run = Run(session, model, example_inputs, graph, steps, (timings, *asked.observers), asked.task)
-    run.setting, run.target, run.inplace = setting, target, asked.inplace
-    return _driven(run, driver, timings, allow_slower=asked.allow_slower)
-
-
-def _driven(run: Run, driver: Driver, timings: Timings, *, allow_slower: bool) -> Result:
-    session = run.session
-    with all_or_nothing(session), _advised(session), _watch(run) as run.watch:
-        return _result(run, finished(run, driven(driver, run), allow_slower=allow_slower), timings)
+    run.inplace = asked.inplace
+    return run
 
 
 @contextmanager
@@ -156,22 +192,6 @@ def _advised(session: Session) -> Iterator[None]:
         if session.form == "module":
             error.advice += "; form='graph' frees what the module's own code fixes"
         raise
-
-
-@contextmanager
-def _watch(run: Run) -> Iterator[Stopwatch | None]:
-    """What measures candidates; None where no engine was named."""
-    setting = run.setting
-    if setting is None:
-        yield None
-        return
-    with EngineClock(setting, run.session, run.given, run.inputs) as clock:
-
-        def read(model: Any, precise: bool) -> Reading:
-            found = clock.compare(model, precise=precise)
-            return Reading(fraction(found, setting.clock), standard_error(found, setting.clock), found)
-
-        yield read
 
 
 def _result(run: Run, taken: Attempt, timings: Timings) -> Result:
@@ -195,98 +215,3 @@ def _target(
     if setting is None or not budget or Budget.parse(budget).latency is None:
         return None
     return target_for(setting.backend.name)
-
-
-def check_clock(steps: Pipeline, setting: Setting | None) -> None:
-    """A latency budget needs an engine.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if setting is None and any(has_latency(step) for step in steps.steps):
-        raise UsageError(
-            "a latency budget needs an engine to measure on",
-            advice="name one with backend= (--backend); 'prunepass backends' lists them",
-        )
-
-
-def _steps(
-    pipeline: str | Sequence[Pass] | None,
-    budget: str,
-    score: str,
-    align: int | Grain | None,
-    options: Mapping[str, Any],
-) -> Pipeline:
-    if pipeline is None:
-        return default_pipeline(budget=budget, score=score, align=1 if align is None else align, **options)
-    if options:
-        raise UsageError(f"{', '.join(sorted(options))} and a pipeline of your own exclude each other")
-    return Pipeline.parse(pipeline) if isinstance(pipeline, str) else Pipeline(tuple(pipeline))
-
-
-def apply(
-    plan: Plan, model: Any, example_inputs: Any = None, *, form: str = "module", inplace: bool = False
-) -> Any:
-    """Replay ``plan`` on a fresh copy of the model it was made for; the same bytes every time.
-
-    The outputs are held against the reference in the model's own host, as after :func:`prune`.
-
-    Args:
-        inplace: change the user's own object, all or nothing.
-
-    Raises:
-        UsageError: the plan was made for another model.
-        UnsupportedError: the model's own code contradicts the plan. VerificationError: an output differs.
-    """
-    _check_plan(plan)
-    session = open_model(model, example_inputs, form=form)
-    plan.check(session.graph)
-    graph = plan.constrain(session.graph)
-    return replayed(session, graph, cut(graph, plan), inplace=inplace)[0]
-
-
-def _check_plan(plan: object) -> None:
-    if not isinstance(plan, Plan):
-        raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
-
-
-def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None, *, weights: str = "plan") -> Proof:
-    """Prove ``pruned(x) == masked(x)``: every value of the graph in float64, the outputs in the host.
-
-    Args:
-        inputs: example inputs as for :func:`prune`; torch models need them.
-        weights: ``plan``: ``pruned`` holds what the plan leaves of the original's; ``tuned``: it was trained since.
-            Its weights are put back into the original, where what was cut keeps its own.
-
-    Raises:
-        VerificationError: naming the first differing value.
-        UsageError: the plan was made for another model.
-    """
-    _check_plan(plan)
-    if weights not in ("plan", "tuned"):
-        raise UsageError(f"weights are 'plan' or 'tuned', not {weights!r}", advice="help(prunepass.verify)")
-    session = open_model(original, inputs, form="graph")
-    plan.check(session.graph)
-    check_memory(session.graph)
-    graph = plan.constrain(session.graph)
-    if weights == "tuned":
-        graph, plan = with_tuned(graph, plan, _trained(session, pruned, inputs))
-    small = cut(graph, plan)
-    given = session.feeds()
-    proof = prove(graph, small, plan, given, perturb=False)
-    if given is not None:
-        random = prove(graph, small, plan)
-        proof = max(proof, random, key=lambda found: found.worst)
-    host_check(session, pruned, small)
-    return proof
-
-
-def _trained(session: Session, pruned: Any, inputs: Any) -> Graph:
-    """The graph of a model that was trained; what does not run or cannot be captured is not what was pruned."""
-    run_once(session, pruned)
-    try:
-        return open_model(pruned, inputs, form="graph").graph
-    except ModelError as error:
-        raise VerificationError(
-            f"the tuned model cannot be captured: {error.what}", where=error.where
-        ) from error

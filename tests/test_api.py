@@ -19,7 +19,7 @@ ERRORS = {
     "VerificationError",
 }
 VALUES = {"Analysis", "Pipeline", "Plan", "Result", "Sweep", "Target"}
-CALLS = {"analyze", "apply", "calibrate", "capture", "prune", "sweep", "verify"}
+CALLS = {"analyze", "apply", "calibrate", "capture", "mask", "prune", "sweep", "verify"}
 MODULES = {"backends", "measure", "passes", "report"}
 
 

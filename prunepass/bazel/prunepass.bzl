@@ -95,7 +95,7 @@ prunepass_model = rule(
         "budget": attr.string(doc = "Fractions kept, such as macs=0.5."),
         "check": attr.bool(doc = "Prove the result, and fail the build where a promise does not hold."),
         "config": attr.label(allow_single_file = [".toml"], doc = "Options of the search."),
-        "data": attr.label_list(allow_files = True, doc = "Weights that the model keeps in files of their own."),
+        "data": attr.label_list(allow_files = True, doc = "Weights that the model, and tensors that the plan keeps in files of their own."),
         "external_data": attr.bool(doc = "Weights of the result lie in a file of their own: out + .data."),
         "keep": attr.string_list(doc = "Patterns of layers to leave alone."),
         "model": attr.label(allow_single_file = [".onnx", ".pt2"], mandatory = True),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken, table
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ _SHAPE = "Shape of an example input, NAME=1,3,224,224; repeat for more."
 
 @click.command()
 @click.argument("model")
-@click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
-@click.option("--shape", multiple=True, metavar="SHAPE", help=_SHAPE)
-@click.option("--report", metavar="R", help="Also write a page or a figure: .html, .png or .pdf.")
+@declared("keep")
+@declared("free")
+@declared("shape", help=_SHAPE)
+@declared("report", help="Also write a page or a figure: .html, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
 def analyze(
-    face: Face, model: str, keep: tuple[str, ...], shape: tuple[str, ...], report: str | None, as_json: bool
+    face: Face, model: str, shape: tuple[str, ...], report: str | None, as_json: bool, **given: Any
 ) -> None:
     """Show what is coupled in MODEL, what is pinned and why.
 
@@ -42,7 +44,7 @@ def analyze(
         loaded = load(model, shape)
         check_apart(loaded, report)
         graph = capture(loaded.model, loaded.inputs)
-        found = run(graph, keep=keep)
+        found = run(graph, **given)
     if report is not None:
         _write(report, model, found)
     if as_json:

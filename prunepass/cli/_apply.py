@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken
 
 
 @click.command()
 @click.argument("plan")
 @click.argument("model")
-@click.option("-o", "--out", required=True, metavar="OUT", help="The pruned model: .onnx, or .pt2 for torch.")
-@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
-@click.option("--depfile", metavar="D", help="Also write what OUT depends on, in Makefile syntax.")
+@declared("out", required=True)
+@declared("shape")
+@declared("depfile")
 @spoken
 def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], depfile: str | None) -> None:
     """Cut from MODEL what PLAN says.
@@ -20,7 +21,7 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
     OUT has the same bytes every time. A plan is refused on another model than it was made for. An OUT that
     would not change is left as it is.
     """
-    from .._prune import apply as run
+    from ..drivers import apply as run
     from ..passes import Plan, files_of
     from ._files import Outputs, check_outputs
     from ._files import depfile as rule

@@ -7,17 +7,18 @@ from typing import Any
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken, table
 
 
 @click.command()
 @click.argument("model")
-@click.option("--backend", required=True, metavar="B", help="An engine; see 'prunepass backends'.")
-@click.option("-o", "--out", required=True, metavar="TARGET.toml", help="Where the target goes.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of one inference.")
+@declared("backend", required=True, help="An engine; see 'prunepass backends'.")
+@declared("out", required=True, metavar="TARGET.toml", help="Where the target goes.")
+@declared("threads", default=1)
 @click.option("--quick", is_flag=True, help="Fewer widths and shorter turns; rougher figures.")
 @click.option("--cache", metavar="DIR", help="Keeps what was measured.  [$XDG_CACHE_HOME/prunepass]")
-@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
+@declared("shape")
 @spoken
 def calibrate(face: Face, model: str, out: str, shape: tuple[str, ...], **how: Any) -> None:
     """Measure what an engine rewards on the layers of MODEL.

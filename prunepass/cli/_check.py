@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._declared import declared
 from ._finding import GONE, Finding
 from .face import Face, spoken, table
 
@@ -24,8 +25,8 @@ _SAME = 1e-8
 @click.argument("out")
 @click.option("--against", required=True, metavar="MODEL", help="The original model.")
 @click.option("--plan", "plan_file", required=True, metavar="P", help="The plan that made OUT.")
-@click.option("--backend", metavar="B", help="Also measure, and fail where OUT is slower than MODEL.")
-@click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
+@declared("backend", help="Also measure, and fail where OUT is slower than MODEL.")
+@declared("shape")
 @click.option(
     "--weights",
     type=click.Choice(["plan", "tuned"]),
@@ -101,7 +102,7 @@ def _promises(original: Loaded, pruned: Loaded, plan: Plan, held: Promised, weig
 
 
 def _proof(original: Loaded, pruned: Loaded, plan: Plan, weights: str) -> Finding:
-    from .._prune import verify
+    from ..drivers import verify
     from ..ir import VerificationError
     from ._models import opened
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken, table
 
 if TYPE_CHECKING:
     from ..backends import Backend
 
-_BACKEND = click.option(
-    "--backend",
+_BACKEND = declared(
+    "backend",
     required=True,
-    metavar="B",
     help="An engine, with options as in 'torch{mode=compile}'; see 'prunepass backends'.",
 )
 
@@ -88,7 +88,7 @@ def _endings() -> set[str]:
 
 @click.command()
 @click.argument("model")
-@click.option("-o", "--out", required=True, metavar="ENGINE", help="Where the engine goes.")
+@declared("out", required=True, metavar="ENGINE", help="Where the engine goes.")
 @_BACKEND
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="An option of the backend.")
 @spoken
@@ -121,10 +121,8 @@ def _pair(assignment: str) -> tuple[str, str]:
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @_BACKEND
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of one inference.")
-@click.option(
-    "--shape", multiple=True, metavar="SHAPE", help="Of an input whose sizes are free, NAME=1,3,224,224."
-)
+@declared("threads", default=1)
+@declared("shape", help="Of an input whose sizes are free, NAME=1,3,224,224.")
 @click.option("--duration", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds a model.")
 @click.option("--json", "json_out", metavar="F", help="Also write the result as JSON; - is stdout, alone.")
 @spoken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 from ..hosts import refuse_saved
 from ..ir import UsageError
 from ._files import check_outputs
+from ._imported import is_code
 
-_FACTORY = re.compile(r"([^\W\d][\w.]*|.+\.py):[^\W\d][\w.]*")
 _SUFFIXES = {"torch": (".pt2", ".onnx"), "onnx": (".onnx",)}
 _KINDS = (
     "a model is an ONNX file, a .pt2 file of torch.export, or what makes a module: package.module:factory or "
@@ -57,7 +56,7 @@ def load(name: str, shapes: Sequence[str] = ()) -> Loaded:
     """
     path = Path(name)
     sizes = _shapes(shapes)
-    if not path.exists() and _FACTORY.fullmatch(name):
+    if is_code(name):
         from ._torch import from_factory
 
         model, inputs, files = from_factory(name, sizes)
@@ -151,9 +150,3 @@ def _onnx_inputs(sizes: Sequence[tuple[str, tuple[int, ...]]]) -> Mapping[str, A
     if not sizes:
         return None
     return dict(sizes) if sizes[0][0] else [shape for _, shape in sizes]
-
-
-def search_here() -> None:
-    """Let modules in the working folder be found, as ``python -m`` does."""
-    if "" not in sys.path:
-        sys.path.insert(0, "")

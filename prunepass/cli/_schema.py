@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .face import Face, spoken
 
+if TYPE_CHECKING:
+    from .._options import Option
+
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TEXT = {"type": "string"}
-_LIMIT = {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, _TEXT]}
-# What a file may say besides the text of the option.
-_TABLES: dict[str, dict[str, Any]] = {
-    "budget": {"type": "object", "additionalProperties": _LIMIT, "minProperties": 1},
-    "score": {"type": "object", "properties": {"metric": _TEXT}},
-    "pipeline": {"type": "array", "items": _TEXT},
-}
-# Options of the default pipeline that have no option of the command line.
-_HELP = {
-    "compensate": "Move the means of cut channels into biases.",
-    "floor": "The least fraction of its channels that every group keeps.",
-    "mode": "How the policy compares channels of different groups.",
-}
 
 
 @click.command()
@@ -43,30 +32,37 @@ def text(what: str) -> str:
 def _config() -> dict[str, Any]:
     import msgspec
 
-    from ._prune import prune
-    from ._settings import RIVALS, Settings
+    from .._options import OPTIONS, rivals_of
+    from ._settings import KEYS, Configuration
 
-    said = {option.name: getattr(option, "help", None) for option in prune.params}
-    made: dict[str, Any] = msgspec.json.schema(Settings)["$defs"]["Settings"]
-    for name, form in made["properties"].items():
-        about = said.get(name.replace("-", "_")) or _HELP.get(name)
-        made["properties"][name] = {**_field(name, form), **({"description": about} if about else {})}
-    apart = sorted({tuple(sorted((key, rival))) for key, rivals in RIVALS.items() for rival in rivals})
+    made: dict[str, Any] = msgspec.json.schema(Configuration)["$defs"]["Configuration"]
+    for key, name in KEYS.items():
+        form = _field(OPTIONS[name], made["properties"][key])
+        made["properties"][key] = {**form, "description": OPTIONS[name].about}
+    keys = {name: key for key, name in KEYS.items()}
+    apart = sorted(
+        {tuple(sorted((key, keys[rival]))) for key, name in KEYS.items() for rival in rivals_of(name)}
+    )
     exclude = [{"not": {"required": list(pair)}} for pair in apart]
     return {**made, "allOf": exclude, "title": "prunepass configuration"}
 
 
-def _field(name: str, form: dict[str, Any]) -> dict[str, Any]:
+def _field(option: Option, form: dict[str, Any]) -> dict[str, Any]:
     """One option as TOML can say it: an absent one is left out, there is no null."""
-    kinds = [kind for kind in form.get("anyOf", ()) if kind != {"type": "null"}]
-    plain = {**form, **kinds[0]} if kinds else dict(form)
+    from ._spellings import spelling
+
+    kinds = [kind for kind in form.get("anyOf", form.get("enum", ())) if kind not in ({"type": "null"}, None)]
+    plain = {**form, **kinds[0]} if kinds and "anyOf" in form else dict(form)
     plain.pop("anyOf", None)
+    if "enum" in form:
+        plain["enum"] = kinds
     if plain.get("default", 0) is None:
         del plain["default"]
-    if name not in _TABLES:
+    other = spelling(option).schema
+    if other is None:
         return plain
     default = {"default": plain["default"]} if "default" in plain else {}
-    return {"anyOf": [_TEXT, _TABLES[name]], **default}
+    return {"anyOf": [{"type": "string"}, other], **default}
 
 
 def _plan() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Options of ``prune`` from three places: the configuration file, the command line, ``--set``.
 
-Later ones win. ``budget`` and ``score`` are text or a table (``[budget] macs = 0.5``), and ``--set
+Later ones win. ``budget``, ``score`` and the like are text or a table (``[budget] macs = 0.5``), and ``--set
 budget.macs=0.4`` changes one entry of it.
 """
 
@@ -16,48 +16,27 @@ from typing import Any
 
 import msgspec
 
-from ..backends import Threads
-from ..ir import UsageError, parse_steps
+from .._options import DEFAULTS, OPTIONS, Options, rivals_of
+from ..ir import UsageError
+from ._spellings import spelling
 
-_DEFAULT_PIPELINE = ("budget", "score", "align", "target", "floor", "mode", "compensate")
-# An option drives out those that it makes meaningless when it comes from a stronger place.
-RIVALS: Mapping[str, Sequence[str]] = {
-    "align": ("target", "pipeline"),
-    "target": ("align", "pipeline"),
-    "pipeline": _DEFAULT_PIPELINE,
-    **dict.fromkeys(("budget", "score", "floor", "mode", "compensate"), ("pipeline",)),
-}
+KEYS: Mapping[str, str] = {name.replace("_", "-"): name for name, option in OPTIONS.items() if option.file}
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """What one ``prune`` shall do; the names are those of the command line's options."""
-
-    out: str | None = None
-    budget: str = "macs=0.5"
-    score: str = "auto"
-    align: int | None = None
-    target: str | None = None
-    backend: str | None = None
-    threads: Threads | None = None
-    allow_slower: bool | None = None
-    floor: float | None = None
-    mode: str | None = None
-    compensate: bool | None = None
-    keep: tuple[str, ...] = ()
-    shape: tuple[str, ...] = ()
-    pipeline: str | None = None
-    plan_out: str | None = None
-    report: str | None = None
-    depfile: str | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Keywords of :func:`prunepass.prune`."""
-        names = ("budget", "score", "align", "target", "keep", "pipeline", "floor", "mode", "compensate")
-        clock = ("backend", "threads", "allow_slower")
-        return {name: value for name in (*names, *clock) if (value := getattr(self, name)) is not None}
+def _configuration() -> type[msgspec.Struct]:
+    """The struct that a file is read as, a field an option; what is absent there is None or the default."""
+    members: list[tuple[str, Any, Any]] = []
+    for name in KEYS.values():
+        kind, default = spelling(OPTIONS[name]).type(OPTIONS[name]), DEFAULTS[name]
+        members.append((name, kind if default is not None else kind | None, default))
+    how: dict[str, Any] = {"frozen": True, "forbid_unknown_fields": True, "rename": "kebab", "kw_only": True}
+    return msgspec.defstruct("Configuration", members, **how)
 
 
-def settings(config: str | None, given: Mapping[str, Any], assignments: Sequence[str] = ()) -> Settings:
+Configuration = _configuration()
+
+
+def settings(config: str | None, given: Mapping[str, Any], assignments: Sequence[str] = ()) -> Options:
     """Merge the layers.
 
     Args:
@@ -79,21 +58,21 @@ def settings(config: str | None, given: Mapping[str, Any], assignments: Sequence
         layer, place = _assigned(assignment), f"--set {assignment}"
         _refuse_unknown(layer, place)
         _lay(merged, layer, place)
-    texts = {key: _joined(key, value) for key, value in merged.items()}
+    values = {key: spelling(OPTIONS[KEYS[key]]).value(value) for key, value in merged.items()}
     try:
-        return msgspec.convert(texts, Settings, strict=False)
+        found = msgspec.convert(values, Configuration, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(
             f"wrong option: {error}", where=config, advice="'prunepass schema config'"
         ) from error
+    return Options(**msgspec.structs.asdict(found))
 
 
 def _refuse_unknown(layer: Mapping[str, Any], place: str) -> None:
-    known = [field.encode_name for field in msgspec.structs.fields(Settings)]
     for key in layer:
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            advice = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+        if key not in KEYS:
+            near = get_close_matches(key, KEYS, 1)
+            advice = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(KEYS)}"
             raise UsageError(f"there is no option '{key}'", where=_line(place, key), advice=advice)
 
 
@@ -131,7 +110,8 @@ def _kebab(layer: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lay(merged: dict[str, Any], layer: Mapping[str, Any], place: str) -> None:
     for key in layer:
-        for rival in RIVALS.get(key, ()):
+        for name in rivals_of(KEYS[key]):
+            rival = name.replace("_", "-")
             if rival in layer:
                 raise UsageError(f"'{key}' and '{rival}' exclude each other", where=place)
             merged.pop(rival, None)
@@ -141,11 +121,11 @@ def _lay(merged: dict[str, Any], layer: Mapping[str, Any], place: str) -> None:
 
 def _assigned(assignment: str) -> dict[str, Any]:
     name, mark, text = assignment.partition("=")
-    key, _, entry = name.strip().replace("_", "-").partition(".")
+    key, _, entry = name.strip().partition(".")
     if not mark or not key:
         raise UsageError(f"'{assignment}' sets nothing", advice="write --set key=value")
     value = _value(text.strip())
-    return {key: {entry: value} if entry else value}
+    return {key.replace("_", "-"): {entry: value} if entry else value}
 
 
 def _value(text: str) -> Any:
@@ -158,24 +138,10 @@ def _value(text: str) -> Any:
 
 
 def _table(key: str, value: Any) -> dict[str, Any]:
-    """``budget`` or ``score`` as a table."""
-    if key not in ("budget", "score"):
+    """The table that an option stands for, to lay another one over it."""
+    entries = spelling(OPTIONS[KEYS[key]]).entries
+    if entries is None:
         raise UsageError(f"'{key}' takes a value, no table")
     if value is None or isinstance(value, Mapping):
         return dict(value or {})
-    if key == "budget":
-        return {part.partition("=")[0]: part.partition("=")[2] for part in value.replace(" ", "").split(",")}
-    ((metric, options),) = list(parse_steps(str(value)))[:1]
-    return {"metric": metric, **options}
-
-
-def _joined(key: str, value: Any) -> Any:
-    """The text of a table, and a pipeline's steps in one line."""
-    if key == "pipeline" and isinstance(value, list):
-        return " | ".join(map(str, value))
-    if not isinstance(value, Mapping):
-        return value
-    if key == "budget":
-        return ",".join(f"{kind}={fraction}" for kind, fraction in value.items())
-    options = ", ".join(f"{name}={entry}" for name, entry in value.items() if name != "metric")
-    return value.get("metric", "auto") + (f"{{{options}}}" if options else "")
+    return entries(value)

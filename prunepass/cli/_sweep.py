@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._declared import declared
 from .face import Face, spoken, table
 
 if TYPE_CHECKING:
@@ -52,25 +53,21 @@ _RAY = "Prune and measure on a Ray cluster: its address, or 'local'."
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "-o", "--out", required=True, metavar="FOLDER", help="Where candidates are kept, made if missing."
-)
+@declared("out", required=True, metavar="FOLDER", help="Where candidates are kept, made if missing.")
 @click.option(
     "--budgets", type=_Several(float, "fractions"), default="0.8,0.6,0.4", show_default=True, metavar="LIST"
 )
 @click.option("--kind", default="macs", show_default=True, help="What the budgets are fractions of.")
 @click.option("--scores", type=_Several(str, "scores"), default="auto", show_default=True, metavar="LIST")
 @click.option("--aligns", type=_Several(int, "numbers"), default="1", show_default=True, metavar="LIST")
-@click.option("--keep", multiple=True, metavar="PATTERN", help="Layers to leave alone; repeat for more.")
-@click.option(
-    "--backend", default="onnxruntime", show_default=True, metavar="B", help="The engine that is timed."
-)
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of one inference.")
+@declared("keep")
+@declared("backend", default="onnxruntime", show_default=True, help="The engine that is timed.")
+@declared("threads", default=1)
 @click.option("--duration", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds a model.")
 @click.option("--accuracy", default="", metavar="'CMD {model}'", help=_ACCURACY)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that prune.")
 @click.option("--ray", metavar="ADDRESS", help=_RAY)
-@click.option("--report", metavar="R", help="Also write a page or a figure: .html, .png or .pdf.")
+@declared("report", help="Also write a page or a figure: .html, .png or .pdf.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
 def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, **options: Any) -> int:

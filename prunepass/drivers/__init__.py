@@ -1,5 +1,7 @@
 """Drivers: loops around a pipeline that replay, check, measure and plan again."""
 
+from ._apply import apply as apply
+from ._apply import mask as mask
 from ._attempt import Attempt as Attempt
 from ._attempt import Reading as Reading
 from ._attempt import Round as Round
@@ -19,6 +21,7 @@ from ._parts import has_latency as has_latency
 from ._replayed import all_or_nothing as all_or_nothing
 from ._replayed import replayed as replayed
 from ._report import GroupRow as GroupRow
+from ._report import LayerRow as LayerRow
 from ._report import Report as Report
 from ._report import group_rows as group_rows
 from ._report import note_of as note_of
@@ -29,3 +32,6 @@ from ._run import Run as Run
 from ._run import Stopwatch as Stopwatch
 from ._table import drivers as drivers
 from ._tasks import Hooks as Hooks
+from ._verify import verify as verify
+from ._watch import check_clock as check_clock
+from ._watch import watched as watched

@@ -19,5 +19,5 @@ def judged(state: State, policy: Pass) -> State:
         plan: Plan = policy(state.having(candidates={metric: found[metric]})).need("plan", policy.name)
         return plan
 
-    choice = choose_among(couple(state.graph), found, planned, default_judge(state.graph))
+    choice = choose_among(couple(state.graph), found, planned, default_judge(state.graph, state.executor))
     return state.having(choice=choice, candidates={choice.metric: found[choice.metric]})

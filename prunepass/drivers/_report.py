@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..hosts import unchanged_notes
 from ..ir import Graph
 from ..passes import (
     Budget,
@@ -21,6 +22,7 @@ from ..passes import (
     couple,
     graph_cost,
     left_inexact,
+    macs_by_layer,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from ._attempt import Round
     from ._host_check import HostCheck
 
-# Modules that a note names, and sizes that notes tell of; a large model may have hundreds.
-_SHOWN, _TOLD = 8, 4
+# Modules that a note names, and notes on sizes; a large model may have hundreds.
+_SHOWN, _TOLD = 8, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ class GroupRow:
     places: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer: its multiply-accumulates before and after."""
+
+    name: str
+    before: int
+    after: int
+
+
 @dataclass(frozen=True)
 class Report:
     """What was cut, what it costs now, and the proof.
@@ -57,6 +68,7 @@ class Report:
     Attributes:
         before, after: costs of the captured shapes.
         score: the score that was used, with the output change of each candidate where it was measured.
+        layers: multiply-accumulates of every layer that has some.
         change: of the score that was taken, output by output; None where nothing was tried.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
@@ -88,6 +100,7 @@ class Report:
     timing: Comparison | None = None
     latency: LatencyReport | None = None
     change: OutputChange | None = None
+    layers: tuple[LayerRow, ...] = ()
     rounds: tuple[Round, ...] = ()
     ended: str = ""
 
@@ -124,23 +137,34 @@ class Report:
             rows.append((kind, f"{old:,}", f"{new:,}", f"{new / old:.3f}" if old else "-"))
         return rows
 
+    def layer_table(self) -> list[tuple[str, str, str, str]]:
+        """Rows of (layer, multiply-accumulates before, after, after / before)."""
+        return [
+            (row.name, f"{row.before:,}", f"{row.after:,}", f"{row.after / max(row.before, 1):.3f}")
+            for row in self.layers
+        ]
+
     def to_markdown(self) -> str:
-        """Costs and groups as two Markdown tables, and what was left as it is."""
+        """Costs, groups and layers as Markdown tables, and what was left as it is."""
         lines = ["| | before | after | kept |", "|---|---:|---:|---:|"]
         lines += [f"| {' | '.join(row)} |" for row in self.summary()]
         lines += ["", "| group | channels | kept | places | note |", "|---|---:|---:|---:|---|"]
         lines += [f"| {g.name} | {g.size} | {g.kept} | {g.members} | {note_of(g)} |" for g in self.groups]
+        if self.layers:
+            lines += ["", "| layer | MACs before | after | kept |", "|---|---:|---:|---:|"]
+            lines += [f"| {' | '.join(row)} |" for row in self.layer_table()]
         notes = self.notes()
         return "\n".join([*lines, *(["", *notes] if notes else [])]) + "\n"
 
     def notes(self) -> list[str]:
         """A few lines on what the examples do not reach, and on sizes that did not follow."""
-        shown = [f"{size.what}: {size}" for size in self.unchanged[:_TOLD]]
-        left = len(self.unchanged) - len(shown)
+        told = unchanged_notes(self.unchanged)
+        left = len(told) - _TOLD
         unread = [unread_note(self.unread)] if self.unread else []
         if self.ended:
             unread.insert(0, self.ended)
-        return unread + shown + ([f"{left} more such notes are in the report as JSON"] if left else [])
+        more = [f"{left} more such notes are in the report as JSON"] if left > 0 else []
+        return unread + told[:_TOLD] + more
 
 
 def note_of(row: GroupRow) -> str:
@@ -175,6 +199,14 @@ def group_rows(coupling: Coupling, plan: Plan | None = None) -> tuple[GroupRow, 
             _places(group),
         )
         for group in coupling.groups
+    )
+
+
+def layer_rows(original: Graph, graph: Graph) -> tuple[LayerRow, ...]:
+    """One row for each layer that counts work."""
+    after = macs_by_layer(graph)
+    return tuple(
+        LayerRow(name, before, after.get(name, 0)) for name, before in macs_by_layer(original).items()
     )
 
 
@@ -220,4 +252,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         seconds=tuple(timings.seconds),
         dead=_dead(plan),
         change=choice.change if choice else None,
+        layers=layer_rows(state.original, state.graph),
     )

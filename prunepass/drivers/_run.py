@@ -120,8 +120,8 @@ class Run:
             UsageError: the passes are in an order in which one lacks what it needs.
         """
         used, at = parts or self.parts, self.graph if graph is None else graph
-        used.whole.start(at)
-        return used.head.resume(State.start(at), self.observers)
+        begun = used.whole.start(at, self.session.executor)
+        return used.head.resume(begun, self.observers)
 
     def planned(self, state: State, parts: Parts | None = None) -> State:
         """What the policy leaves, with one score."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .._options import DEFAULTS, OPTIONS
 from ..ir import BackendError
 
 try:
@@ -17,17 +18,29 @@ except ImportError as error:
         f"Olive cannot be imported: {error}", advice="install it with: pip install 'prunepass[onnx,olive]'"
     ) from error
 
+_KINDS: dict[str, Any] = {
+    "budget": str,
+    "score": str,
+    "align": int,
+    "target": str,
+    "ratios": dict[str, float],
+    "repair": str,
+    "keep": list[str],
+}
+
+
+def _default(name: str) -> Any:
+    """The declared one; Olive keeps configurations as JSON, which has lists."""
+    return list(DEFAULTS[name]) if isinstance(DEFAULTS[name], tuple) else DEFAULTS[name]
+
+
 _PARAMS: dict[str, tuple[Any, Any, str]] = {
     "plan": (
         str,
         None,
         "Path of a plan to apply; nothing is searched, and the options of a search are not read.",
     ),
-    "budget": (str, "macs=0.5", "Fractions kept, such as macs=0.5,params=0.6."),
-    "score": (str, "auto", "A score, with options as in dfpc{normalize=mean}."),
-    "align": (int, None, "Channel counts come in multiples of this."),
-    "target": (str, None, "An engine, which sets the multiple; see 'prunepass passes'."),
-    "keep": (list[str], [], "Patterns of layers to leave alone."),
+    **{name: (kind, _default(name), OPTIONS[name].about) for name, kind in _KINDS.items()},
     "plan_out": (str, None, "Also write the plan that the search finds here."),
 }
 
@@ -51,7 +64,8 @@ class PrunepassPrune(Pass):  # type: ignore[misc] # Olive comes without types
 
 
 def _pruned(path: str, config: Any) -> Any:
-    from .._prune import apply, prune, verify
+    from .._prune import prune
+    from ..drivers import apply, verify
     from ..hosts.onnx import load
     from ..passes import Plan
 
@@ -60,7 +74,7 @@ def _pruned(path: str, config: Any) -> Any:
         small = apply(plan, path)
         verify(load(path), small, plan)
         return small
-    options = {name: getattr(config, name) for name in ("budget", "score", "align", "target", "keep")}
+    options = {name: getattr(config, name) for name in _KINDS}
     result = prune(path, **options)
     if config.plan_out is not None:
         result.plan.save(config.plan_out)

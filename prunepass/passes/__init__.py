@@ -1,5 +1,6 @@
 """Analyses, scores, policies, rewrites and the pipeline that runs them."""
 
+from . import _standard as standard
 from ._auto import AUTO as AUTO
 from ._auto import Choice as Choice
 from ._auto import choose_among as choose_among
@@ -8,6 +9,7 @@ from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
 from ._files import write_text as write_text
 from ._options import build as build
+from ._options import made_by as made_by
 from ._options import to_text as to_text
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
@@ -36,6 +38,7 @@ from .cost import Samples as Samples
 from .cost import cost_of as cost_of
 from .cost import graph_cost as graph_cost
 from .cost import layers_of as layers_of
+from .cost import macs_by_layer as macs_by_layer
 from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member
@@ -52,6 +55,7 @@ from .policies import steps as steps
 from .proof import ChangedOutput as ChangedOutput
 from .proof import OutputChange as OutputChange
 from .proof import Proof as Proof
+from .proof import check_masked as check_masked
 from .proof import largest_moves as largest_moves
 from .proof import makes_codes as makes_codes
 from .proof import masked_values as masked_values
@@ -64,3 +68,4 @@ from .proof import relative_error as relative_error
 from .proof import rounding_moves as rounding_moves
 from .proof import with_tuned as with_tuned
 from .rewrites import cut as cut
+from .rewrites import masked_by_weights as masked_by_weights

@@ -38,7 +38,7 @@ def removed_by_layer(coupling: Coupling, given: Mapping[str, Iterable[int]]) -> 
 
 def _numbers(layer: str, dim: Dim, given: Any) -> Index:
     whole = isinstance(given, Iterable) and not isinstance(given, (str, bytes))
-    numbers = list(given) if whole else []
+    numbers: list[Any] = list(given) if whole else []
     if not whole or not all(isinstance(n, Integral) and not isinstance(n, bool) for n in numbers):
         raise UsageError(f"channels of '{layer}' are whole numbers, not {given!r}", advice=_ADVICE)
     outside = [int(number) for number in numbers if not 0 <= number < dim.size]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, TypeVar
 
-from ..ir import UsageError
+from ..ir import Table, UsageError, parse_steps
 
 T = TypeVar("T")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -35,6 +35,21 @@ def build(kind: type[T], options: Mapping[str, str]) -> T:
     if rest:
         values["options"] = rest
     return kind(**values)
+
+
+def made_by(table: Table, given: Any) -> Any:
+    """The object that ``given`` names, with options as in ``name{option=value}``; an object is what it is.
+
+    Raises:
+        UsageError: the table has none of that name, or it has no such options.
+    """
+    if not isinstance(given, str):
+        return given
+    found = list(parse_steps(given, table.kind))
+    if len(found) != 1:
+        raise UsageError(f"'{given}' is no {table.kind}", advice="write name or name{option=value, ...}")
+    ((name, options),) = found
+    return build(table[name], options)
 
 
 def convert(field: Field[Any], text: str, kind: type) -> Any:
@@ -70,14 +85,21 @@ def _label(kind: type) -> str:
 
 def to_text(step: Any) -> str:
     """A pass in the text form that makes it again; defaults are left out."""
-    shown = []
-    for field in fields(step):
+    shown = ", ".join(_shown(step))
+    return _label(type(step)) + (f"{{{shown}}}" if shown else "")
+
+
+def _shown(step: Any) -> Iterator[str]:
+    """``option=value`` of each option; an object in a field is its name, followed by its own options."""
+    for field in fields(step) if is_dataclass(step) else ():
         value = getattr(step, field.name)
         if field.name == "options":
-            shown += [f"{key}={_quoted(item)}" for key, item in value.items()]
+            yield from (f"{key}={_quoted(item)}" for key, item in value.items())
+        elif hasattr(value, "name"):
+            yield f"{field.name}={value.name}"
+            yield from _shown(value)
         elif value != _default(field):
-            shown.append(f"{field.name}={_quoted(value)}")
-    return _label(type(step)) + (f"{{{', '.join(shown)}}}" if shown else "")
+            yield f"{field.name}={_quoted(value)}"
 
 
 def _quoted(value: Any) -> str:

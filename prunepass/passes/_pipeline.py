@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from ..ir import Graph, PrunepassError, parse_steps, verify_graph
+from ..ir import Executor, Graph, PrunepassError, parse_steps, verify_graph
 from ._options import build, to_text
 from ._state import Observer, Pass, State, check_order
 from ._tables import passes
@@ -34,18 +34,27 @@ class Pipeline:
     def __str__(self) -> str:
         return " | ".join(to_text(step) for step in self.steps)
 
-    def __call__(self, graph: Graph, observers: Sequence[Observer] = ()) -> State:
-        """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it."""
-        return self.resume(self.start(graph), observers)
+    def __call__(
+        self,
+        graph: Graph,
+        observers: Sequence[Observer] = (),
+        executor: Callable[[Graph], Executor] | None = None,
+    ) -> State:
+        """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it.
 
-    def start(self, graph: Graph) -> State:
+        Args:
+            executor: opens what runs a graph by the host's own operators; declarations run it where there is none.
+        """
+        return self.resume(self.start(graph, executor), observers)
+
+    def start(self, graph: Graph, executor: Callable[[Graph], Executor] | None = None) -> State:
         """The state before the first pass.
 
         Raises:
             UsageError: the passes are in an order in which one lacks what it needs.
             ModelError: the graph is not sound.
         """
-        state = State.start(graph)
+        state = State.start(graph).having(executor=executor)
         check_order(self.steps, state.made())
         verify_graph(graph)
         return state

@@ -15,7 +15,7 @@ import numpy as np
 from ..ir import Array, Atom, Graph, Index, Tie, UsageError
 from . import _plan_file
 from ._by_layer import removed_by_layer
-from ._tensors import Tensors
+from ._tensors import Tensors, as_stored
 from .analyses import changed_sums, refitted
 from .coupling import Coupling, couple, kept_axes, sum_reason
 
@@ -213,14 +213,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                 raise UsageError(
                     f"the plan holds a tensor for '{name}', which does not exist with this shape in this model"
                 )
-            changed[name] = tensor.astype(data.dtype)
+            changed[name] = as_stored(tensor.astype(data.dtype), graph.params[name].dtype)
         for name, amounts in self.shifts.items():
             data = changed[name] if name in changed else _data(graph, name)
             if data.size != len(amounts):
                 raise UsageError(
                     f"the plan shifts '{name}', which does not exist with this size in this model"
                 )
-            changed[name] = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
+            more = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
+            changed[name] = as_stored(more, graph.params[name].dtype)
         return changed
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from ..ir import Graph
+from ..ir import Graph, UsageError
 from . import scores
 from ._auto import AUTO, CANDIDATES, Scores, candidates, choose
 from ._options import build
@@ -40,24 +40,36 @@ class Score:
     """Score every channel of every group; leaves the fact ``scores``.
 
     Attributes:
-        metric: a score's name, or ``auto``: all data-free ones, among which ``select`` measures.
-        options: options of that score.
+        metric: a score, its name, or ``auto``: all data-free ones, among which ``select`` measures.
+        options: options of the score that is named.
     """
 
     name: ClassVar[str] = "score"
     needs: ClassVar[tuple[str, ...]] = ()
     makes: ClassVar[tuple[str, ...]] = ("metric", "candidates", "per")
-    metric: str = AUTO
+    metric: str | scores.Score = AUTO
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.options and (self.metric == AUTO or not isinstance(self.metric, str)):
+            raise UsageError(
+                f"options {', '.join(self.options)} belong to no score", advice="name the score that has them"
+            )
+        if self.metric != AUTO:
+            self._score()
+
+    def _score(self) -> scores.Score:
+        return build(scores.get(self.metric), self.options) if isinstance(self.metric, str) else self.metric
 
     def __call__(self, state: State) -> State:
         refuse_not_finite(state.graph)
         coupling = couple(state.graph)
         if self.metric == AUTO:
             return state.having(metric=AUTO, candidates=candidates(coupling), per=_prices())
-        score = build(scores.get(self.metric), self.options)
-        per = {self.metric: str(getattr(score, "per", "none"))}
-        return state.having(metric=self.metric, candidates={self.metric: score(coupling)}, per=per)
+        score = self._score()
+        metric = self.metric if isinstance(self.metric, str) else score.name
+        per = {metric: str(getattr(score, "per", "none"))}
+        return state.having(metric=metric, candidates={metric: score(coupling)}, per=per)
 
 
 def _prices() -> dict[str, str]:
@@ -94,7 +106,7 @@ class Select(Policy):
             return self.plan(coupling, values, clocked)
 
         if len(found) > 1:
-            choice = choose(coupling, planned, found)
+            choice = choose(coupling, planned, found, state.executor)
             state, metric, plan = state.having(choice=choice), choice.metric, choice.plan
         else:
             ((metric, values),) = found.items()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ..ir import Array, Graph, UsageError
+from ..ir import Array, Executor, Graph, UsageError
 from ._plan import Plan
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class State:
         choice: how ``auto`` chose among the candidates.
         compensation: the repair of the plan.
         proof: that ``graph`` computes what ``original`` computes with the cut channels masked.
+        executor: opens what runs ``original``, or what a cut makes of it, by the host's own operators.
         extra: facts of passes from elsewhere, by name.
     """
 
@@ -52,6 +53,7 @@ class State:
     choice: Choice | None = None
     compensation: Compensation | None = None
     proof: Proof | None = None
+    executor: Callable[[Graph], Executor] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod

@@ -104,3 +104,14 @@ class Tensors(Mapping[str, Array]):
         if tuple(found) != stored.names:
             raise altered
         return found
+
+
+def as_stored(data: Array, dtype: str) -> Array:
+    """``data`` as a model stores it in ``dtype``: numpy has no bfloat16, so that float32 stands for it, rounded."""
+    if dtype != "bfloat16" or data.dtype != np.float32:
+        return data
+    bits = data.view(np.uint32)
+    rounded = ((bits + (0x7FFF + ((bits >> 16) & 1)).astype(np.uint32)) & np.uint32(0xFFFF0000)).view(
+        np.float32
+    )
+    return np.where(np.isfinite(data), rounded, data)

@@ -14,7 +14,7 @@ import numpy as np
 from ..ir import Array, Atom, Dim, Graph, Index, Kept, Tie, UsageError, atoms_of, kept_index, positions
 from ._options_joined import joined_options
 from ._plan import Cut, Plan, fingerprint, with_constraints, with_free
-from ._tensors import Tensors
+from ._tensors import Tensors, as_stored
 from .analyses import grid_of
 from .coupling import Coupling, couple, kept_axes, narrowed
 
@@ -141,7 +141,8 @@ def _repaired(
         whole = np.array(changed.get(name, data))
         whole[grid_of(whole.shape, before[name])] = part
         amounts = whole.astype(np.float64) - data.astype(np.float64)
-        exact = np.array_equal((data + amounts).astype(data.dtype), whole)
+        again = as_stored((data + amounts).astype(data.dtype), graph.params[name].dtype)
+        exact = np.array_equal(again, whole)
         shifts.pop(name, None)
         if exact and not any(name in plan.tensors for plan in plans):
             shifts[name] = tuple(float(number) for number in amounts.ravel())

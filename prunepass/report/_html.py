@@ -16,6 +16,7 @@ from ._layers import layers
 from ._markup import Markup, tag
 from ._page import Page
 from ._trials import trials
+from ._work import work
 
 
 def to_html(page: Page) -> str:
@@ -34,6 +35,7 @@ def to_html(page: Page) -> str:
         headline(page),
         trials(page),
         groups(page),
+        work(page),
         latency(page) if not page.trials else "",
         layers(page),
         proof(page) if page.after is not None else "",

@@ -11,7 +11,7 @@ from ..drivers import unread_note
 if TYPE_CHECKING:
     from .._analyze import Analysis
     from ..backends import Clock
-    from ..drivers import GroupRow, HostCheck, Report
+    from ..drivers import GroupRow, HostCheck, LayerRow, Report
     from ..measure import Comparison, Ratio
     from ..passes import Cost, Proof
     from ._engine import EngineView
@@ -47,7 +47,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What the quality of trials is.
+    """Quality of trials: its name and direction.
 
     Attributes:
         name: of the axis, with its unit.
@@ -75,6 +75,7 @@ class Page:
         engines: what the engine made of the original and of the pruned model.
         trials, quality: candidates that were tried, and what they are compared by.
         clock: that the trials were timed by.
+        layers: multiply-accumulates layer by layer.
     """
 
     title: str
@@ -91,6 +92,7 @@ class Page:
     trials: tuple[Trial, ...] = ()
     quality: Quality | None = None
     clock: Clock = "cpu"
+    layers: tuple[LayerRow, ...] = ()
 
 
 def page_of(
@@ -114,6 +116,7 @@ def page_of(
         before=report.before,
         after=report.after,
         groups=report.groups,
+        layers=report.layers,
         notes=_notes(report),
         proof=report.proof,
         host=report.host,
@@ -143,7 +146,6 @@ def _notes(report: Report) -> tuple[str, ...]:
         notes.append(f"Share lost of the channels of the outputs on synthetic inputs: {report.change}.")
     if report.repaired or report.unrepaired:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
-    notes += _unread(report.unread)
     if report.host is not None and report.host.drawn:
         drawn = ", ".join(report.host.drawn)
         notes.append(

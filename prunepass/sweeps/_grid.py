@@ -9,8 +9,8 @@ from itertools import product
 
 import msgspec
 
-from ..ir import UsageError, parse_steps
-from ..passes import AUTO, Policy, build, scores
+from ..ir import UsageError
+from ..passes import AUTO, Policy, made_by, scores
 from ..passes.cost import KINDS
 
 _PLAIN = re.compile(r"[\w.]+")
@@ -64,6 +64,5 @@ def grid(
 def _check(candidates: Sequence[Candidate]) -> None:
     for candidate in candidates:
         Policy(budget=candidate.budget, align=candidate.align)
-        ((metric, options),) = list(parse_steps(candidate.score))[:1]
-        if metric != AUTO:
-            build(scores.get(metric), options)
+        if candidate.score != AUTO:
+            made_by(scores.scores(), candidate.score)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
-from .._options import of_form
+from .._options import BACKEND, NAMES, NUMBER, TEXT, WHOLE, Form, check, some
 from ..backends import ready
-from ..hosts import open_model
+from ..hosts import layer_names, open_model
 from ..ir import UsageError, path_of
 from ..measure import Timing
 from ..passes import Cost, graph_cost, keep_matching
@@ -34,7 +34,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep gave.
+    """Result of a sweep.
 
     Attributes:
         model: the file's name. folder: where the candidates are kept.
@@ -122,7 +122,7 @@ def sweep(
         version=builder.version(),
         threads=timing.threads,
         duration=timing.duration,
-        keep=tuple(options.get("keep", ())),
+        keep=layer_names(model, options.get("keep", ())),
         accuracy=options.get("accuracy", ""),
     )
     crew = _crew(options.get("workers", 1), options.get("ray"))
@@ -135,8 +135,21 @@ def _check_forms(options: Mapping[str, Any]) -> None:
         what = f"sweep has no option {', '.join(sorted(unknown))}"
         raise UsageError(what, advice="help(prunepass.sweep) lists them")
     for name, value in options.items():
-        if name not in ("ray", "tell"):
-            of_form(name, value, "sweep")
+        if name in _FORMS:
+            check(name, value, _FORMS[name], "sweep")
+
+
+# What is declared for a prune holds for a sweep too; these are its own.
+_FORMS: Mapping[str, Form] = {
+    **dict.fromkeys(("kind", "accuracy"), TEXT),
+    **dict.fromkeys(("threads", "workers"), WHOLE),
+    "duration": NUMBER,
+    "keep": NAMES,
+    "backend": BACKEND,
+    "budgets": Form("a list of fractions", some(NUMBER.fits)),
+    "scores": Form("a list of scores", some(TEXT.fits)),
+    "aligns": Form("a list of whole numbers", some(WHOLE.fits)),
+}
 
 
 def _run(

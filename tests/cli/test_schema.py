@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from prunepass import UsageError
+from prunepass._options import Options
 from prunepass.cli._schema import text
-from prunepass.cli._settings import Settings, settings, toml
+from prunepass.cli._settings import settings, toml
 from tests.cli import nets
 from tests.cli.tools import run
 
@@ -49,7 +50,7 @@ def test_the_published_schema_is_that_of_the_code(what: str, capsys: pytest.Capt
 @pytest.mark.parametrize("name", GOOD)
 def test_what_the_command_takes_the_schema_takes(name: str, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(GOOD[name], encoding="utf-8")
-    assert isinstance(settings(str(tmp_path / "c.toml"), {}), Settings)
+    assert isinstance(settings(str(tmp_path / "c.toml"), {}), Options)
     assert holds("config", toml().loads(GOOD[name]))
 
 

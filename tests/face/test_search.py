@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from prunepass._options import Options
 from prunepass._prune import default_pipeline
 from prunepass.drivers import Reading, Run
 from prunepass.drivers._search import MAX_ROUNDS, Found, Search
@@ -33,7 +34,7 @@ def deep(channels: int = 96, blocks: int = 3) -> Graph:
 def search(graph: Graph, budget: str, time: Time = staircase, **options: object) -> tuple[Search, Watch]:
     watch = Watch(graph, time)
     given = {"score": "l2", "align": 8, "compensate": False, **options}
-    pipeline = default_pipeline(budget=budget, **given)  # type: ignore[arg-type]
+    pipeline = default_pipeline(Options(budget=budget, **given))  # type: ignore[arg-type]
     return Search(Run(GraphSession(graph), graph, None, graph, pipeline, watch=watch)), watch
 
 

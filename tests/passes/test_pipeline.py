@@ -117,7 +117,7 @@ def test_analyses_leave_their_results_as_facts() -> None:
         "couple",
         WHOLE,
         'select{ratios="one.*:0.5, stem:0.75"}',
-        'score{metric=dfpc, statistic=mean} | select{budget="macs=0.5,params=0.6", floor=0.25, mode=uniform}',
+        'score{metric=dfpc, normalize=mean} | select{budget="macs=0.5,params=0.6", floor=0.25, mode=uniform}',
     ],
 )
 def test_a_pipeline_is_its_text(text: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
+from functools import partial
 
 import msgspec
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +80,33 @@ def test_plans_of_rounds_compose_over_all_operator_families() -> None:
 @settings(max_examples=40, deadline=None)
 def test_plans_compose_for_shrinkable_networks(network: Network, seed: int) -> None:
     hold(network, seed, 3)
+
+
+def test_plans_compose_in_a_type_that_numpy_has_not() -> None:
+    def as_bfloat16(data: Array) -> Array:
+        return torch.from_numpy(np.array(data)).to(torch.bfloat16).float().numpy()
+
+    graph = residual()
+    params = {
+        name: replace(param, dtype="bfloat16", source=partial(as_bfloat16, param.read()))
+        for name, param in graph.params.items()
+    }
+    graph = replace(graph, params=params)
+    names = ("stem.bias", "head.weight", "one.b.bias")
+
+    def plan(graph: Graph, seed: int) -> Plan:
+        rng = np.random.default_rng(seed)
+        noise = {name: rng.normal(0, 0.1, graph.params[name].read().size).tolist() for name in names}
+        return msgspec.structs.replace(random_cut(couple(graph), seed), shifts=noise)
+
+    first = plan(graph, 0)
+    small = cut(graph, first)
+    later = plan(small, 1)
+    last = cut(small, later)
+    assert_same(cut(graph, first.then(later, graph)), last)
+    for name in names:
+        data = last.params[name].read()
+        np.testing.assert_array_equal(data, as_bfloat16(data))
 
 
 def test_a_joined_plan_is_proven_on_the_original() -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from prunepass.backends import Layer
 from prunepass.drivers._host_check import HostCheck
-from prunepass.drivers._report import GroupRow
+from prunepass.drivers._report import GroupRow, LayerRow
 from prunepass.measure import Comparison, Measurement, Ratio, statistics
 from prunepass.passes import Cost, Proof
 from prunepass.report import EngineView, Page, Quality, Trial
@@ -61,12 +61,21 @@ def page(name: str = "net", count: int = 3) -> Page:
         latency=SimpleNamespace(rounds=(SimpleNamespace(predicted=0.61, measured=0.58),)),
         accuracy={f"top-1 of {name}": (0.98, 0.95)},
         engines=engines(),
+        layers=tuple(LayerRow(f"{name}.conv{at}", 4096, 4096 - 1024 * (at % 3)) for at in range(3)),
     )
 
 
 def analysis() -> Page:
     return replace(
-        page(), after=None, proof=None, host=None, timing=None, latency=None, accuracy={}, engines=()
+        page(),
+        after=None,
+        proof=None,
+        host=None,
+        timing=None,
+        latency=None,
+        accuracy={},
+        engines=(),
+        layers=(),
     )
 
 

@@ -167,6 +167,20 @@ def test_of_many_groups_that_could_not_be_repaired_a_few_are_named() -> None:
     assert notes[4].startswith("Not repaired: 6 more")
 
 
+def test_what_is_not_reached_is_told_once() -> None:
+    told = {"score": "", "changes": {}, "change": None, "host": None, "repaired": (), "unrepaired": {}}
+    report = SimpleNamespace(**told, unread=("aux.weight",), notes=lambda: ["not reached: aux"])
+    assert sum("aux" in note for note in _page._notes(cast(Any, report))) == 1
+
+
 def test_candidates_are_told_by_the_clock_that_decided() -> None:
     page = replace(pages.trials(), clock="device")
     assert "GPU time, median" in Reader(to_html(page)).text
+
+
+def test_every_layer_shows_its_work_before_and_after() -> None:
+    made = pages.page()
+    text = Reader(to_html(made)).text
+    for row in made.layers:
+        assert f"{row.name} {row.before:,} {row.after:,} " in re.sub(r"\s+", " ", text)
+    assert "Layer by layer" not in Reader(to_html(replace(made, layers=()))).text

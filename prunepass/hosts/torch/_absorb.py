@@ -2,50 +2,62 @@
 
 Attention without a written scale divides by the root of the head width, and so do layers that divide by
 ``x.size(-1) ** 0.5``. After a cut the number is another one. Where the operation is the same as with one operand
-multiplied by a factor, and a layer makes that operand, the factor goes into the layer's own weights.
+multiplied by a factor, and layers make that operand, the factor goes into the layers' own weights. What others
+read as well ties the factors of several layers together: their logarithms are one linear system, with a row for
+each tensor of each operation between the layers and the numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from math import exp
 from typing import Any
 
 import numpy as np
 
-from ...ir import Array, Graph, Node, Param, call_of, is_float, registry
+from ...ir import Array, Graph, Node, Param, is_float, registry
+from ._scales import Relation, compensation, relation
 
-_SCALED = frozenset(("weight", "bias", "scale", "shift"))
+# What layers keep of the data that they have seen, whatever it is made of.
+_KEPT = frozenset(("mean", "var"))
+_LARGEST = 256
 _EXACT = 1e-9
-_POWERS = (1.0, -1.0, 0.5, -0.5)
+# The same number computed once in single precision and once in double.
+_ROUNDED = 5e-7
 
 
-def absorbed(want: Graph, got: Graph) -> Graph | None:
+def absorbed(want: Graph, got: Graph, parameters: frozenset[str]) -> Graph | None:
     """``want`` with the numbers of ``got``, its outputs kept by other weights; None where that cannot be.
 
     Args:
         want: the cut graph.
         got: what the module with these weights computes; nothing but such numbers may differ.
+        parameters: names of the weights that may change.
     """
     if len(want.nodes) != len(got.nodes):
         return None
-    scaled: dict[str, float] = {}
+    changed: dict[str, Node] = {}
     nodes, params = list(want.nodes), dict(want.params)
     for at, (one, other) in enumerate(zip(want.nodes, got.nodes, strict=True)):
         attrs, numbers = _numbers(want, got, one, other)
-        if not attrs and not numbers:
-            continue
-        nodes[at] = replace(one, attrs={**one.attrs, **attrs})
-        params.update(numbers)
-        new = replace(want, nodes=tuple(nodes), params=params)
-        if not _pushed(want, new, nodes[at], scaled):
+        if attrs or numbers:
+            changed[one.name] = one
+            nodes[at] = replace(one, attrs={**one.attrs, **attrs})
+            params.update(numbers)
+    new = replace(want, nodes=tuple(nodes), params=params)
+    factors: dict[str, float] = {}
+    waiting = dict(changed)
+    while waiting:
+        region = _Region(want, new, changed, parameters)
+        found = region.factors(next(iter(waiting)))
+        if not found:
             return None
-    if not scaled:
+        factors.update(found)
+        waiting = {name: node for name, node in waiting.items() if name not in region.relations}
+    if not factors:
         return None
-    return replace(
-        want, nodes=tuple(nodes), params={**params, **{n: _times(params[n], f) for n, f in scaled.items()}}
-    )
+    return replace(new, params={**params, **{name: _times(params[name], f) for name, f in factors.items()}})
 
 
 def _numbers(want: Graph, got: Graph, one: Node, other: Node) -> tuple[dict[str, Any], dict[str, Param]]:
@@ -73,124 +85,119 @@ def _numbers(want: Graph, got: Graph, one: Node, other: Node) -> tuple[dict[str,
     return attrs, params
 
 
-def _pushed(want: Graph, new: Graph, node: Node, scaled: dict[str, float]) -> bool:
-    """Whether one operand of ``node`` times a factor makes good what its numbers changed, and a layer takes it."""
-    before = next(each for each in want.nodes if each.name == node.name)
-    operands = _drawn(want, before)
-    wanted = _run(want, before, operands)
-    given = _drawn(new, node)
-    for position, name in enumerate(node.inputs):
-        if name is None or name in want.params or not is_float(want.tensor(name).dtype):
+@dataclass
+class _Region:
+    """The tensors around changed numbers that may be scaled, and what each node there says of their factors.
+
+    Attributes:
+        want, new: the graph with the numbers as they were and as they are.
+        changed: nodes of ``want`` whose numbers change, by name; their results stay what they were.
+        parameters: names of the weights that may change.
+        scaled: the tensors, in the order in which they were found.
+    """
+
+    want: Graph
+    new: Graph
+    changed: Mapping[str, Node]
+    parameters: frozenset[str]
+    scaled: dict[str, None] = field(default_factory=dict)
+    relations: dict[str, Relation] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._nodes = {node.name: node for node in self.new.nodes}
+        runs = (name for run in self.new.runs for name in run.outputs)
+        self._kept = frozenset((*self.new.inputs, *self.new.outputs, *runs))
+
+    def factors(self, start: str) -> dict[str, float]:
+        """Factors of weights that keep what ``start`` and the nodes around it are for; empty: there are none."""
+        if not self._grown(start):
+            return {}
+        weights = [name for name in self.new.params if name in self.scaled]
+        values = [name for name in self.scaled if name not in self.new.params]
+        # Unknowns that are left free are 0. They are looked for from the end: the first of the weights change.
+        terms = [(node, at) for node, found in self.relations.items() for at in range(len(found.directions))]
+        columns: dict[object, int] = {key: at for at, key in enumerate((*terms, *values, *weights))}
+        rows = list(self._equations(columns))
+        solution = _solved(np.array([row for row, _ in rows]), np.array([right for _, right in rows]))
+        if solution is None:
+            return {}
+        found = {name: float(solution[columns[name]]) for name in weights}
+        return {name: exp(value) for name, value in found.items() if abs(value) > _ROUNDED}
+
+    def _grown(self, start: str) -> bool:
+        """Ask every node that makes or reads what may be scaled; whether all could be asked."""
+        waiting = [start]
+        while waiting:
+            node = self._nodes[waiting.pop(0)]
+            if node.name in self.relations and not self.relations[node.name].ends:
+                continue
+            found = self._relation(node)
+            if found is None or len(self.relations) >= _LARGEST:
+                return False
+            self.relations[node.name] = found
+            for name in found.names():
+                if name not in self.scaled and self._is_free(name):
+                    self.scaled[name] = None
+                    waiting += self._around(name)
+        return True
+
+    def _around(self, name: str) -> Iterator[str]:
+        """The nodes that make and read a tensor."""
+        made = self.new.producers.get(name)
+        readers = (node for node, _ in self.new.readers.get(name, ()))
+        yield from dict.fromkeys(node.name for node in ((made,) if made else ()) + tuple(readers))
+
+    def _relation(self, node: Node) -> Relation | None:
+        free = [name for i, name in enumerate(node.inputs) if name is not None and self._may(node, i, name)]
+        if node.name in self.changed:
+            return compensation(self.want, self.new, self.changed[node.name], node, free)
+        return relation(self.new, node, free, frozenset(free) & self.scaled.keys())
+
+    def _may(self, node: Node, position: int, name: str) -> bool:
+        kept = name in self.new.params and registry()[node.op].operand(position) in _KEPT
+        return not kept and self._is_free(name)
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a tensor may be scaled: computed or learned, and no input or output."""
+        if name in self._kept or not is_float(self.new.tensor(name).dtype):
+            return False
+        param = self.new.params.get(name)
+        return param is None or (param.trained and name in self.parameters)
+
+    def _equations(self, columns: Mapping[object, int]) -> Iterator[tuple[Array, float]]:
+        """For each tensor of each node: its factor is the one that the node says."""
+        for node, found in self.relations.items():
+            for name in {**found.names(), **dict.fromkeys(self._scaled_of(node))}:
+                row = np.zeros(len(columns))
+                for at, direction in enumerate(found.directions):
+                    row[columns[node, at]] = direction.get(name, 0.0)
+                if name in columns:
+                    row[columns[name]] = -1.0
+                yield row, -(found.offset or {}).get(name, 0.0)
+
+    def _scaled_of(self, node: str) -> Iterator[str]:
+        one = self._nodes[node]
+        yield from (str(name) for name in (*one.inputs, *one.outputs) if name in self.scaled)
+
+
+def _solved(matrix: Array, right: Array) -> Array | None:
+    """A solution of linear equations with 0 for what they leave free, the last of it first; None: there is none."""
+    rows, pivots = np.column_stack([matrix, right]), list[int]()
+    for column in range(matrix.shape[1]):
+        at = len(pivots)
+        best = at + int(np.argmax(np.abs(rows[at:, column]))) if at < len(rows) else at
+        if at == len(rows) or abs(rows[best, column]) < _EXACT:
             continue
-        for factor in _factors(want, new, before, node):
-            changed = tuple(
-                array if array is None or i != position else array * factor for i, array in enumerate(given)
-            )
-            if _equal(_run(new, node, changed), wanted) and _into(want, str(name), node, factor, scaled):
-                return True
-    return False
-
-
-def _factors(want: Graph, new: Graph, before: Node, after: Node) -> Iterator[float]:
-    """What the numbers may have changed by: their ratio, its root, and the inverses."""
-    pairs = [(value, after.attrs[name]) for name, value in before.attrs.items() if value != after.attrs[name]]
-    for name in (str(read) for read in before.inputs):
-        if name in want.params and want.params[name].source is not new.params[name].source:
-            olds, news = want.params[name].read(), new.params[name].read()
-            with np.errstate(all="ignore"):
-                pairs += [
-                    (float(old), float(one)) for old, one in zip(olds.flat[:1], news.flat[:1], strict=True)
-                ]
-    for old, one in pairs:
-        if old * one > 0:
-            for power in _POWERS:
-                yield float((old / one) ** power)
-
-
-def _into(graph: Graph, name: str, reader: Node, factor: float, scaled: dict[str, float]) -> bool:
-    """Whether the value ``name``, which nobody but ``reader`` reads, can be made ``factor`` times as large."""
-    while True:
-        maker = graph.producers.get(name)
-        alone = {node.name for node, _ in graph.readers.get(name, ())} == {reader.name}
-        if maker is None or not alone or name in graph.outputs or len([n for n in maker.outputs if n]) != 1:
-            return False
-        weights = _weights(graph, maker)
-        if weights:
-            return _scale(graph, maker, weights, factor, scaled)
-        through = [i for i, read in enumerate(maker.inputs) if read in graph.values]
-        if len(through) != 1 or not _passes(graph, maker, set(through), factor):
-            return False
-        name, reader = str(maker.inputs[through[0]]), maker
-
-
-def _weights(graph: Graph, node: Node) -> dict[int, str]:
-    """Positions and names of the trained numbers that a layer weighs or shifts with."""
-    op = registry()[node.op]
-    return {
-        i: name
-        for i, name in enumerate(map(str, node.inputs))
-        if name in graph.params and graph.params[name].trained and op.operand(i) in _SCALED
-    }
-
-
-def _scale(
-    graph: Graph, node: Node, weights: Mapping[int, str], factor: float, scaled: dict[str, float]
-) -> bool:
-    own = all(len(graph.readers[name]) == 1 and graph.params[name].is_float for name in weights.values())
-    if (
-        not own
-        or any(name in scaled for name in weights.values())
-        or not _passes(graph, node, set(weights), factor)
-    ):
-        return False
-    scaled.update(dict.fromkeys(weights.values(), factor))
-    return True
-
-
-def _passes(graph: Graph, node: Node, positions: set[int], factor: float) -> bool:
-    """Whether operands ``factor`` times as large make the result so."""
-    operands = _drawn(graph, node)
-    larger = tuple(
-        array * factor if array is not None and i in positions else array for i, array in enumerate(operands)
-    )
-    once, more = _run(graph, node, operands), _run(graph, node, larger)
-    return _equal(more, tuple(array * factor for array in once))
-
-
-def _drawn(graph: Graph, node: Node) -> tuple[Array | None, ...]:
-    """Operands of a node: constants as they are, everything else at random."""
-    rng = np.random.default_rng(0)
-
-    def drawn(name: str) -> Array:
-        tensor = graph.tensor(name)
-        if isinstance(tensor, Param) and not (tensor.trained and tensor.is_float):
-            data = tensor.read()
-            return data.astype(np.float64) if tensor.is_float else data
-        if isinstance(tensor, Param):
-            return np.asarray(rng.uniform(0.5, 1.5, tensor.shape))  # variances are positive
-        if is_float(tensor.dtype):
-            return np.asarray(rng.normal(size=tensor.shape))
-        return np.zeros(tensor.shape, dtype=tensor.dtype)
-
-    return tuple(None if name is None else drawn(name) for name in node.inputs)
-
-
-def _run(graph: Graph, node: Node, operands: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    """The results; none where the operator cannot be evaluated on what was drawn."""
-    with np.errstate(all="ignore"), suppress(Exception):
-        return registry()[node.op].run(call_of(graph, node), operands)
-    return ()
-
-
-def _equal(some: tuple[Array, ...], others: tuple[Array, ...]) -> bool:
-    pairs = list(zip(some, others, strict=False))
-    return len(some) == len(others) > 0 and all(_close(one, other) for one, other in pairs)
-
-
-def _close(one: Array, other: Array) -> bool:
-    if one.shape != other.shape or not (np.all(np.isfinite(one)) and np.all(np.isfinite(other))):
-        return False
-    return bool(np.allclose(one, other, rtol=_EXACT, atol=_EXACT * float(np.max(np.abs(other), initial=0.0))))
+        rows[[at, best]] = rows[[best, at]]
+        rows[at] /= rows[at, column]
+        others = np.arange(len(rows)) != at
+        rows[others] -= np.outer(rows[others, column], rows[at])
+        pivots.append(column)
+    if np.any(np.abs(rows[len(pivots) :, -1]) > _ROUNDED):
+        return None
+    solution = np.zeros(matrix.shape[1])
+    solution[pivots] = rows[: len(pivots), -1]
+    return solution
 
 
 def _times(param: Param, factor: float) -> Param:

@@ -170,11 +170,15 @@ class _Builder:
         return name
 
     def _results(self, node: fx.Node) -> tuple[str, ...]:
-        """Names of what ``node`` makes; results after the last one that is read are left out."""
+        """Names of what ``node`` makes.
+
+        A row of parts is whole, for the code that takes them says how they compare, read or not. Of results
+        that differ in kind those after the last one that is read are left out.
+        """
         made = node.meta.get("val")
         if isinstance(made, (list, tuple)):
             read = [int(plain(user.args[1])) for user in node.users if user.target is operator.getitem]
-            parts = list(made[: max(read, default=0) + 1])
+            parts = list(made if isinstance(made, list) else made[: max(read, default=0) + 1])
             names = tuple(
                 self._value(node.name if i == 0 else f"{node.name}.{i}", part)
                 if isinstance(part, torch.Tensor)
@@ -227,7 +231,7 @@ class _Builder:
         return name
 
     def graph(self) -> Graph:
-        """What was built, without what nothing reads; layers stay, read or not."""
+        """The graph built, without what nothing reads; layers stay, read or not."""
         wanted, alive, layers = set(self.outputs), list[Node](), set(self._own.values())
         for node in reversed(self.nodes):
             if node.name in self.kept or wanted & set(node.outputs) or layers & set(node.inputs):

@@ -52,7 +52,7 @@ def replay_module(
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay gives: the module, and sizes it keeps for which no new value is determined."""
+    """Result of a replay: the module, and sizes it keeps for which no new value is determined."""
 
     module: nn.Module
     unchanged: tuple[UnchangedSize, ...]
@@ -113,8 +113,10 @@ class _Job:
         try:
             check_model(self.target, self.example_inputs, self.facts.before, self.facts.after)
         except ReplayMismatch as mismatch:
-            found = None if mismatch.captured is None else absorbed(self.facts.after, mismatch.captured)
-            if found is None or first_difference(found, mismatch.captured) is not None:  # type: ignore[arg-type]
+            captured = mismatch.captured
+            names = frozenset(name for name, _ in self.target.named_parameters(remove_duplicate=False))
+            found = None if captured is None else absorbed(self.facts.after, captured, names)
+            if captured is None or found is None or first_difference(found, captured) is not None:
                 raise
             self.set(_tensor_updates(self.target, self.facts.after, found))
 
@@ -190,7 +192,8 @@ def _unsaved(model: nn.Module, tensors: Iterable[Update]) -> Iterator[UnchangedS
         "the state_dict of the pruned module lacks it, and a module made anew computes it for its own width: "
         "save the whole module with torch.save"
     )
-    for owner, name, tensor in tensors:
+    for owner, name, _ in tensors:
+        tensor = getattr(owner, name)  # weights may have taken up a number since
         if id(tensor) not in stored and tensor.is_floating_point():
             place = ".".join(part for part in (paths[id(owner)], name) if part)
             yield UnchangedSize(place, f"a cut buffer of {list(tensor.shape)}", why, "not saved")

@@ -8,15 +8,14 @@ import linecache
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Literal
 
 from torch import nn
 
 Row = tuple[int, ...]
-Item = str | int | None
-"""One argument of a call: the attribute of ``self`` that it is in proportion to, the number that is written
-there, "" where it is computed from something else, None where that cannot be told."""
+Item = int | Literal["computed"] | None
+"""One argument of a call: the number that is written there, whether it is computed, None where that cannot be told."""
 
-_COMPUTED = ""
 _OF_TENSORS = {"shape", "size"}
 
 
@@ -133,20 +132,17 @@ def _row(numbers: list[ast.expr], count: int, known: Mapping[str, Item]) -> tupl
 
 
 def _item(item: ast.expr, known: Mapping[str, Item]) -> Item:
-    if isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub):
-        value = _item(item.operand, known)
-        return -value if isinstance(value, int) else _COMPUTED
-    if isinstance(item, ast.Constant) and isinstance(item.value, int) and not isinstance(item.value, bool):
-        return item.value
-    if isinstance(item, ast.Name):
-        return known.get(item.id)
-    if isinstance(item, ast.BinOp):
-        left, right = _item(item.left, known), _item(item.right, known)
-        names = {side for side in (left, right) if side != _COMPUTED and not isinstance(side, int)}
-        if isinstance(item.op, ast.Mult) and len(names) == 1:
-            return names.pop()
-        return left if isinstance(item.op, ast.FloorDiv) and isinstance(left, str) else _COMPUTED
-    if isinstance(item, ast.Attribute) and isinstance(item.value, ast.Name) and item.value.id == "self":
-        return item.attr
+    match item:
+        case ast.Constant(value=int() as number) if not isinstance(number, bool):
+            return number
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            value = _item(operand, known)
+            return -value if isinstance(value, int) else "computed"
+        case ast.Name(id=name):
+            return known.get(name)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return None if None in (_item(left, known), _item(right, known)) else "computed"
+        case ast.BinOp() | ast.Attribute(value=ast.Name(id="self")):
+            return "computed"
     of_tensors = any(isinstance(part, ast.Attribute) and part.attr in _OF_TENSORS for part in ast.walk(item))
-    return _COMPUTED if of_tensors else None
+    return "computed" if of_tensors else None

@@ -1,6 +1,7 @@
 """Costs of a graph as functions of its widths: work, params, bytes, predicted latency; and budgets on them."""
 
 from ._budget import Budget as Budget
+from ._by_layer import macs_by_layer as macs_by_layer
 from ._cost import BYTES as BYTES
 from ._cost import KINDS as KINDS
 from ._cost import Cost as Cost

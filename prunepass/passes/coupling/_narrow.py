@@ -46,13 +46,13 @@ def kept_axes(coupling: Coupling, kept: Kept, name: str) -> tuple[Index | None, 
 def cut_data(coupling: Coupling, kept: Kept, name: str, data: Array) -> Array:
     """What is left of the data of the param called ``name``."""
     small = gather(data, kept_axes(coupling, kept, name))
-    place = coupling.places.get(name)
+    place = coupling.indexed.get(name)
     return small if place is None else renumbered(small, *kept_of((place,), coupling.norm, kept))
 
 
 def _param(coupling: Coupling, kept: Kept, param: Param, changed: Array | None) -> Param:
     index = kept_axes(coupling, kept, param.name)
-    place = coupling.places.get(param.name)
+    place = coupling.indexed.get(param.name)
     named = () if place is None else kept_of((place,), coupling.norm, kept)
     if all(keep is None for keep in (*index, *named)) and changed is None:
         return param

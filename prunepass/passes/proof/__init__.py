@@ -6,6 +6,7 @@ from ._change import OutputChange as OutputChange
 from ._jitter import largest_moves as largest_moves
 from ._jitter import makes_codes as makes_codes
 from ._jitter import number_difference as number_difference
+from ._masked import check_masked as check_masked
 from ._noise import random_values as random_values
 from ._proof import Proof as Proof
 from ._proof import masked_values as masked_values

@@ -36,7 +36,7 @@ def with_tuned(graph: Graph, plan: Plan, tuned: Graph) -> tuple[Graph, Plan]:
     found = _matched(small, tuned)
     params = dict(graph.params)
     for name, data in found.items():
-        if name in coupling.places:
+        if name in coupling.indexed:
             _refuse_other(small.params[name], data)
             continue
         whole = np.array(own.get(name, graph.params[name].read()))

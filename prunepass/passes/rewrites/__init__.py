@@ -6,3 +6,4 @@ from ._cut import cut as cut
 from ._dead import Remove as Remove
 from ._dead import dead_first as dead_first
 from ._dead import dead_plan as dead_plan
+from ._mask import masked_by_weights as masked_by_weights

@@ -219,7 +219,7 @@ def test_what_its_own_engine_does_not_run_is_refused_before_any_work(monkeypatch
         "(float[1,3,8,8] x) => (float[1,4,8,8] y) { d = DequantizeLinear<axis=9>(q, s, z)\n y = Conv(x, d) }",
         {"q": np.ones((4, 3, 1, 1), np.int8), "s": np.ones(4, np.float32), "z": np.zeros(4, np.int8)},
     )
-    monkeypatch.setattr("prunepass._prune.counted", work)
+    monkeypatch.setattr("prunepass._prune.driven", work)
     with pytest.raises(PrunepassError) as caught:
         pp.prune(proto, score="l2")
     assert caught.value.exit_code == UnsupportedError.exit_code

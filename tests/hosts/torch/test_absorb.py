@@ -71,6 +71,7 @@ def hold(model: nn.Module, monkeypatch: pytest.MonkeyPatch, exports: int) -> Any
         patch.setattr(torch.export, "export", counted)
         found = pp.prune(model, X, budget="macs=0.7", score="l2", mode="uniform", compensate=False)
     assert len(seen) <= exports
+    assert all(size.what != "not saved" for size in found.report.unchanged), "parameters are in the state"
     as_graph = pp.apply(found.plan, model, X, form="graph")
     torch.testing.assert_close(found.model(X), as_graph(X), rtol=1e-5, atol=1e-6)
     pp.verify(model, found.model, found.plan, X)
@@ -124,6 +125,81 @@ def test_the_scale_that_attention_takes_from_its_heads_goes_into_the_queries(
     assert all(each.q.out_features < 16 for each in found.model)
 
 
+class Relative(nn.Module):
+    """Scores of contents and of positions: each projection is in two of the products, and all are scaled."""
+
+    def __init__(self, shared: bool, *, bounded: bool = False) -> None:
+        super().__init__()
+        self.q, self.k, self.v, self.o = (
+            nn.Linear(6, 16),
+            nn.Linear(6, 16),
+            nn.Linear(6, 16),
+            nn.Linear(16, 6),
+        )
+        self.of_q, self.of_k = (self.q, self.k) if shared else (nn.Linear(6, 16), nn.Linear(6, 16))
+        self.places = nn.Parameter(torch.randn(5, 6))
+        self.bounded = bounded
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.q(x), self.k(x), self.v(x)
+        rows, columns = self.of_q(self.places), self.of_k(self.places)
+        scores = q @ (k.transpose(1, 2) / torch.tensor(q.size(-1)).sqrt())
+        scores = scores + (q @ columns.T).flip(2) / columns.size(-1) ** 0.5
+        scores = scores + (k @ rows.T).transpose(1, 2) / rows.size(-1) ** 0.5
+        if self.bounded:
+            scores = scores + q.tanh() @ k.tanh().transpose(1, 2)
+        return self.o(scores.softmax(-1) @ v)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_factors_of_several_layers_are_found_together(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    found = hold(Relative(shared).eval(), monkeypatch, 2)
+    assert found.model.q.out_features == found.model.of_k.out_features < 16
+    assert not found.plan.pins
+    assert not found.plan.ties
+
+
+def test_factors_that_contradict_each_other_are_planned_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    found = hold(Relative(False, bounded=True).eval(), monkeypatch, 8)
+    assert found.plan.pins
+
+
+class Weighted(nn.Module):
+    """A normalisation written by hand, and a scale behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.weight, self.last = nn.Linear(6, 16), nn.Parameter(torch.rand(16)), nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.first(x)
+        h = self.weight * (h * torch.rsqrt(h.pow(2).mean(-1, keepdim=True) + 1e-6))
+        return self.last(h * h.size(-1) ** -0.5)
+
+
+def test_any_parameter_that_multiplies_takes_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    found = hold(Weighted().eval(), monkeypatch, 2)
+    assert len(found.model.weight) < 16
+    assert not found.plan.pins
+
+
+class Buffered(nn.Module):
+    """What multiplies is a table and is not learned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 16), nn.Linear(48, 3)
+        self.wide = nn.Linear(6, 32)
+        self.register_buffer("table", torch.rand(16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.first(x).tanh() * self.table
+        return self.last(torch.cat([h / h.size(-1), self.wide(x).relu()], -1))
+
+
 class Twice(nn.Module):
     """Others read what the scale reads."""
 
@@ -140,6 +216,11 @@ class Twice(nn.Module):
     "make",
     [
         Twice,
+        Buffered,
+        lambda: Scaled(SCALES["divided by a number"], lambda h: h.clamp(-8, 8), nn.Linear(6, 16)),
+        lambda: Scaled(
+            SCALES["divided by a number"], lambda h: torch.where(h.flip(1) > 2, 1.0, h), nn.Linear(6, 16)
+        ),
         lambda: Scaled(SCALES["divided by a number"], functional.gelu, nn.Linear(6, 16)),
         lambda: Scaled(lambda h: h + 1 / h.size(-1), torch.relu, nn.Linear(6, 16)),
         lambda: Scaled(attend, torch.relu, nn.Linear(6, 16)),

@@ -112,18 +112,38 @@ def test_halves_of_a_chunk_are_cut_alike() -> None:
     assert_computes(small, inputs, after)
 
 
+class Half(nn.Module):
+    """Of equal parts one is read, as the mean of a distribution is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments, self.last = nn.Conv1d(3, 12, 1), nn.Conv1d(6, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean, _ = self.moments(x).chunk(2, dim=1)
+        return self.last(mean)
+
+
+def test_a_part_that_nothing_reads_is_cut_with_the_one_that_is_read() -> None:
+    model, inputs = double((Half(), torch.randn(2, 3, 5)))
+    small, after, attempts = cut_module(model, inputs, seed=1)
+    assert attempts == 2
+    assert small.last.in_channels * 2 == small.moments.out_channels < 12
+    assert_computes(small, inputs, after)
+
+
 class Scaled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.q, self.k, self.out = nn.Linear(5, 12), nn.Linear(5, 12), nn.Linear(7, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        q, k = self.q(x), self.k(x)
+        q, k = self.q(x).tanh(), self.k(x).tanh()  # no weight takes a factor up behind a bound
         return self.out((q @ k.transpose(-2, -1)) * q.shape[-1] ** -0.5)
 
 
 def test_a_scale_computed_from_a_size_pins_what_is_summed_and_nothing_else() -> None:
     before, mismatch = mismatch_of(Scaled().double(), torch.randn(2, 7, 5).double())
     graph = constrain(before, mismatch)
-    assert {name for name, _, _ in graph.pins} <= {"linear", "linear_1", "transpose", "permute"}
+    assert {name for name, _, _ in graph.pins} <= {"tanh", "tanh_1", "transpose", "permute"}
     assert not couple(graph).prunable

@@ -22,6 +22,9 @@ class Talkative(nn.Module):
         heads, batch = self.row[0], x.shape[0]
         return x.view(batch, 5, heads, 8)
 
+    def side_by_side(self, x: torch.Tensor) -> torch.Tensor:
+        return x.view(self.heads, self.dim).expand(4, 8)
+
 
 def test_only_attributes_that_methods_read_count() -> None:
     read = attributes_read(Talkative)
@@ -40,3 +43,9 @@ def test_written_numbers_are_found_in_any_file() -> None:
     number = start + next(i for i, line in enumerate(lines) if line.strip().startswith("return"))
     assert numbers_at(__file__, number, (2, 5, 4, 8)) == (False, True, False, True)
     assert numbers_at("nowhere.py", 1, (2, 5)) == (False, False)
+
+
+def test_two_calls_of_a_line_that_fit_alike_say_nothing() -> None:
+    lines, start = inspect.getsourcelines(Talkative.side_by_side)
+    assert numbers_at(__file__, start + len(lines) - 1, (4, 8)) == (False, False)
+    assert numbers_at(__file__, start + len(lines) - 1, (4, 8, 2)) == (False, False, False)

@@ -1,0 +1,136 @@
+"""Options of ``prune`` that have a spelling of their own on the command line and in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from prunepass import UsageError
+from prunepass._options import Options
+from prunepass._prune import pipeline_of
+from prunepass.cli._settings import settings
+from prunepass.cli._task import task_files, with_task
+from tests.cli import nets
+from tests.cli.tools import files, run
+
+WRITTEN = {
+    "command line": ("", ("--ratio", "conv0=0.25", "--ratio", "conv1=0.5")),
+    "file": ("[ratios]\nconv0 = 0.25\nconv1 = 0.5\n", ()),
+    "file and set": ("[ratios]\nconv0 = 0.75\n", ("--set", "ratios.conv0=0.25", "--set", "ratios.conv1=0.5")),
+    "set over flag": ("", ("--ratio", "conv0=0.25", "--set", "ratios.conv1=0.5")),
+}
+
+
+@pytest.mark.parametrize("place", WRITTEN)
+def test_ratios_are_the_same_from_everywhere(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, args = WRITTEN[place]
+    net, config, plan = nets.save(tmp_path / "net.onnx"), tmp_path / "c.toml", tmp_path / "p.json"
+    config.write_text(f"score = 'l2'\nbudget = 'macs=1'\n{text}", encoding="utf-8")
+    out = ("-o", tmp_path / "o.onnx", "--plan-out", plan, "--config", config)
+    ran = run(capsys, "prune", net, *out, *args)
+    assert ran.code == 0, ran.err
+    cuts = json.loads(plan.read_text("utf-8"))["cuts"]
+    assert {name: len(cut["remove"]) for name, cut in cuts.items()} == {"conv0": 12, "conv1": 8}
+
+
+def test_outputs_are_freed_from_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    shown = [run(capsys, "analyze", net, "--json", *args).out for args in ((), ("--free", "output"))]
+    prunable = [{g["name"] for g in json.loads(text)["groups"] if g["prunable"]} for text in shown]
+    assert prunable[0] < prunable[1]
+    plans = []
+    for at, args in enumerate((("--free", "y"), ("--set", "free=['output']"))):
+        plan = tmp_path / f"{at}.json"
+        out = ("-o", tmp_path / f"{at}.onnx", "--plan-out", plan)
+        ran = run(capsys, "prune", net, *out, "--score", "l2", "--budget", "channels=0.5", *args)
+        assert ran.code == 0, ran.err
+        plans.append(plan.read_bytes())
+    assert plans[0] == plans[1] and set(json.loads(plans[0])["cuts"]) & (prunable[1] - prunable[0])
+
+
+@pytest.mark.parametrize("text", ["conv0", "=0.5", "conv0=half", "conv0=0", "conv0=2"])
+def test_what_is_no_ratio_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    ran = run(capsys, "prune", net, "-o", tmp_path / "o.onnx", "--ratio", text)
+    assert (ran.code, files(tmp_path)) == (2, {"net.onnx"})
+
+
+def test_a_pattern_may_hold_points_underscores_and_signs(tmp_path: Path) -> None:
+    found = settings(None, {"ratios": ("layer_1.*=0.5", "a=b=0.25")}, ["ratios.net_2.x=0.75"])
+    assert found.ratios == {"layer_1.*": 0.5, "a=b": 0.25, "net_2.x": 0.75}
+
+
+def test_names_with_options_are_text_or_a_table(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        "driver = 'iterate{step=0.1}'\n[policy]\nname = 'uniform'\nby = 'class'\n", encoding="utf-8"
+    )
+    found = settings(str(config), {}, ["driver.drop=0.01", "free=['output']"])
+    assert (found.policy, found.driver) == ("uniform{by=class}", "iterate{step=0.1, drop=0.01}")
+    assert (found.free, found.repair) == (("output",), None)
+    with pytest.raises(UsageError, match="lacks 'name'"):
+        settings(None, {}, ["policy.by=class"])
+    for wrong in ("repair=glue", "floor=2", "align=0", "free=output"):
+        with pytest.raises(UsageError):
+            settings(None, {}, [wrong])
+
+
+def test_a_score_of_a_table_that_names_none_is_auto() -> None:
+    with pytest.raises(UsageError, match="lacks 'metric'"):
+        settings(None, {}, ["score.normalize=mean"])
+
+
+@pytest.mark.parametrize(
+    ("assignment", "repaired"),
+    [
+        ("repair=none", False),
+        ("compensate=false", False),
+        ("repair=compensate", True),
+        ("compensate=true", True),
+    ],
+)
+def test_repair_and_compensate_are_two_names(assignment: str, repaired: bool) -> None:
+    assert ("compensate" in str(pipeline_of(settings(None, {}, [assignment])))) is repaired
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("--policy", "magic"), "there is no policy 'magic'"),
+        (("--driver", "magic"), "there is no driver 'magic'"),
+        (("--free", "nothing"), "'nothing'"),
+        (("--repair", "glue"), "'glue' is not one of"),
+        (("--data", "none.npz"), "none.npz: there is no such file or folder"),
+        (("--data", "tests.cli.plain:nothing"), "there is no 'nothing' in it"),
+        (("--evaluate", "5"), "5: it names no function"),
+        (("--evaluate", "no_such_module:f"), "cannot be imported"),
+        (("--evaluate", "tests.cli.plain:COUNT"), "is a int and not callable"),
+        (("--evaluate", "tests.cli.plain:accuracy"), "task is not available"),
+        (("--policy", "p", "--pipeline", "couple"), "exclude each other"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(
+    args: tuple[str, ...], what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    ran = run(capsys, "prune", net, "-o", tmp_path / "o.onnx", *args)
+    assert (ran.code, ran.out, files(tmp_path)) == (2, "", {"net.onnx"})
+    assert what in ran.err
+
+
+def test_a_task_is_made_of_files_and_functions(tmp_path: Path) -> None:
+    from tests.cli import plain
+
+    (tmp_path / "x.npy").write_bytes(b"")
+    asked = Options(data=str(tmp_path / "x.npy"), evaluate="tests.cli.plain:accuracy")
+    assert with_task(asked).task == {"data": tmp_path / "x.npy", "evaluate": plain.accuracy}
+    assert list(task_files(asked)) == [tmp_path / "x.npy", Path(plain.__file__)]
+    folder = Options(data=str(tmp_path))
+    assert with_task(folder).task == {"data": tmp_path}
+    assert list(task_files(folder)) == [tmp_path / "x.npy"]
+    assert with_task(Options(data="tests.cli.plain:batches")).task == {"data": plain.batches}
+    assert with_task(Options()).task is None
