@@ -128,7 +128,8 @@ def _row(numbers: list[ast.expr], count: int, known: Mapping[str, Item]) -> tupl
     tail = numbers[starred[-1] + 1 :] if starred else numbers
     if len(tail) > count or (not starred and len(tail) != count):
         return None
-    return (None,) * (count - len(tail)) + tuple(_item(item, known) for item in tail)
+    told: list[Item] = [_item(item, known) for item in tail]
+    return (*(None,) * (count - len(tail)), *told)
 
 
 def _item(item: ast.expr, known: Mapping[str, Item]) -> Item:
