@@ -13,6 +13,7 @@ from ._report import note_of as note_of
 from ._report import report_of as report_of
 from ._report import unread_names as unread_names
 from ._report import unread_note as unread_note
+from ._table import drivers as drivers
 from ._timed import Done as Done
 from ._timed import Job as Job
 from ._timed import counted as counted

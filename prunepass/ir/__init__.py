@@ -66,6 +66,8 @@ from ._op import Rule as Rule
 from ._origin import Origin as Origin
 from ._origin import Pin as Pin
 from ._paths import path_of as path_of
+from ._plugins import Table as Table
+from ._plugins import configurable as configurable
 from ._registry import Registry as Registry
 from ._registry import registry as registry
 from ._signals import handled as handled

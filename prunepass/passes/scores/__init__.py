@@ -13,4 +13,5 @@ from ._protocol import explain as explain
 from ._random import Random as Random
 from ._table import get as get
 from ._table import names as names
+from ._table import scores as scores
 from ._variance import Variance as Variance
