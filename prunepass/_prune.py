@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What pruning gave.
+    """Result of a prune.
 
     Attributes:
         model: the smaller model, in the host's own form.

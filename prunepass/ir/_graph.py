@@ -137,7 +137,7 @@ class Graph:
         return found
 
     def only(self, run: Run) -> Graph:
-        """What one of ``runs`` computes."""
+        """The part of the graph that one of ``runs`` computes."""
         named = {node.name: node for node in self.nodes}
         return replace(self, nodes=tuple(named[name] for name in run.nodes), outputs=run.outputs, runs=())
 

@@ -35,7 +35,7 @@ def numbered_params(graph: Graph, space: Space) -> dict[str, Dim]:
     """Params that can be numbered anew; where the numbers mean more than one thing, the dim is pinned."""
     named: dict[str, list[tuple[Dim, Node]]] = {}
     for node in graph.nodes:
-        for position, dim in rule_of(graph, node).places.items():
+        for position, dim in rule_of(graph, node).indexed.items():
             name = node.inputs[position]
             if name is not None:
                 named.setdefault(name, []).append((dim, node))

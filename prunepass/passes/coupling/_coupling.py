@@ -87,7 +87,7 @@ class Coupling:
         dims: by tensor name, in normal form.
         groups: prunable groups, then pinned ones, each in order of first appearance.
         static: values that depend on params alone.
-        places: params whose entries are positions along a dim, with that dim.
+        indexed: params whose entries are positions along a dim, with that dim.
         weight_sums: by name of each node that sums over weights alone, the channels that it sums along.
     """
 
@@ -96,7 +96,7 @@ class Coupling:
     dims: Mapping[str, Dims]
     groups: tuple[Group, ...]
     static: frozenset[str]
-    places: Mapping[str, Dim]
+    indexed: Mapping[str, Dim]
     weight_sums: Mapping[str, frozenset[Atom]]
 
     def norm(self, dim: Dim) -> Dim:

@@ -34,7 +34,7 @@ class ChangedOutput:
 
 @dataclass(frozen=True)
 class OutputChange:
-    """What became of every output that holds numbers (of all, where none does)."""
+    """Change of every output that holds numbers (of all, where none does)."""
 
     outputs: tuple[ChangedOutput, ...] = ()
 

@@ -43,7 +43,7 @@ Watch = Callable[[Node, Op, Operands], None]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was compared: number of values, the worst relative error and where it was."""
+    """Record of the comparison: number of values, the worst relative error and where it was."""
 
     values: int
     worst: float

@@ -45,7 +45,7 @@ def cut(graph: Graph, plan: Plan) -> Graph:
 
 def _cut_param(coupling: Coupling, kept: Kept, param: Param, shifted: Array | None) -> Param:
     index = kept_of(coupling.dims[param.name], coupling.norm, kept)
-    place = coupling.places.get(param.name)
+    place = coupling.indexed.get(param.name)
     named = () if place is None else kept_of((place,), coupling.norm, kept)
     if all(keep is None for keep in (*index, *named)) and shifted is None:
         return param
@@ -57,7 +57,7 @@ def _cut_param(coupling: Coupling, kept: Kept, param: Param, shifted: Array | No
 def cut_data(coupling: Coupling, kept: Kept, name: str, data: Array) -> Array:
     """What is left of the data of the param called ``name``."""
     small = gather(data, kept_of(coupling.dims[name], coupling.norm, kept))
-    place = coupling.places.get(name)
+    place = coupling.indexed.get(name)
     return small if place is None else renumbered(small, *kept_of((place,), coupling.norm, kept))
 
 

@@ -68,7 +68,7 @@ def _accumulate(coupling: Coupling, met: Magnitudes, found: dict[Atom, Array]) -
 
 
 def inflow(met: Magnitudes, position: int) -> Array:
-    """What each entry of an operand adds to the result's summed magnitude; a plain sum adds the entry."""
+    """Magnitude that each entry of an operand adds to the result; a plain sum adds the entry."""
     step, array = met.step, met.operands[position]
     transfer = step.op.flow.inflow
     found = array if transfer is None else transfer(step.op, step.call, met.operands, position)
