@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from prunepass.passes import LatencyModel, couple
-from prunepass.passes.cost._terms import free_atoms
 from prunepass.passes.policies._knapsack import Item, Limits, choose, give_back, kept_by
 from tests.graphs import residual
+from tests.passes.legal import free_atoms
 
 COUPLING = couple(residual(32))
 MODEL = LatencyModel.unfitted(COUPLING, 8)

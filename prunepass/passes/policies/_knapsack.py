@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import Array, Atom
-from ..cost import LatencyModel, Term
+from ..cost import LatencyModel, Polynomial
 
 _PRICES, _TURNS = 24, 6
 _DEAREST = 1e9
@@ -39,13 +39,13 @@ class Limits:
 
     Attributes:
         model, latency: predicted time over the original's, and how much of it may stay.
-        counted: for each other limited kind its terms and the total that may stay.
+        counted: for each other limited kind its cost and the total that may stay.
         refused: choices that were measured and took too long: nothing that is nowhere narrower is tried.
     """
 
     model: LatencyModel
     latency: float
-    counted: tuple[tuple[tuple[Term, ...], float], ...] = ()
+    counted: tuple[tuple[Polynomial, float], ...] = ()
     refused: tuple[Mapping[Atom, int], ...] = ()
 
     def met(self, widths: Mapping[Atom, int]) -> bool:
@@ -55,15 +55,13 @@ class Limits:
 
     def counted_met(self, widths: Mapping[Atom, int]) -> bool:
         """Whether the limits hold that need no clock."""
-        return all(sum(float(term.value(widths)) for term in terms) <= most for terms, most in self.counted)
+        return all(cost(widths) <= most for cost, most in self.counted)
 
     def part(self, leaf: Atom, widths: Mapping[Atom, int | Array]) -> Array:
         """What depends on ``leaf``, each kind relative to its limit."""
-        total = self.model.part(leaf, widths) / self.latency
-        for terms, most in self.counted:
-            for term in terms:
-                if leaf in term.atoms:
-                    total = total + term.value(widths) / most
+        total: Array = self.model.part(leaf, widths) / self.latency
+        for cost, most in self.counted:
+            total = total + cost.part(leaf, widths) / most
         return total
 
 

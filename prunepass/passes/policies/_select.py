@@ -11,7 +11,7 @@ import numpy as np
 
 from ...ir import Array, Atom, UsageError
 from .._plan import Plan, plan_for
-from ..cost import Budget, Cost, CostModel, LatencyModel, counted_terms
+from ..cost import Budget, Cost, CostModel, LatencyModel, counted_cost
 from ..coupling import Coupling
 from ..rewrites import Compensation, Remove, dead_first, dead_plan
 from ._knapsack import Chosen, Limits, choose, give_back, kept_by
@@ -237,8 +237,8 @@ def _take_clocked(
 def _limits(
     coupling: Coupling, budget: Budget, clocked: Clocked, original: Cost, named: Mapping[str, Atom]
 ) -> Limits:
-    terms = {kind: tuple(t for t in counted_terms(coupling) if t.feature == kind) for kind in budget.counted}
-    counted = tuple((terms[kind], fraction * original[kind]) for kind, fraction in budget.counted.items())
+    costs = counted_cost(coupling)
+    counted = tuple((costs[kind], fraction * original[kind]) for kind, fraction in budget.counted.items())
     refused = tuple({named[name]: width for name, width in old.items()} for old in clocked.refused)
     return Limits(clocked.model, clocked.latency, counted, refused)
 
