@@ -13,11 +13,11 @@ from typing import Any, TypedDict
 
 from .backends import Backend
 from .ir import UsageError
-from .passes import Observer, Pass
+from .passes import Observer, Pass, PolicyLike
 from .targets import Target
 
 _ADVICE = "help(prunepass.prune) lists them"
-_POLICY = ("floor", "mode", "compensate")
+_POLICY = ("floor", "mode", "ratios", "policy", "compensate")
 
 
 class PruneOptions(TypedDict, total=False):
@@ -35,6 +35,8 @@ class PruneOptions(TypedDict, total=False):
     observers: Sequence[Observer]
     floor: float
     mode: str
+    ratios: Mapping[str, float]
+    policy: PolicyLike | None
     compensate: bool
 
 
@@ -116,6 +118,8 @@ _FORMS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "scores": (_some(_is(str)), "a list of scores"),
     "aligns": (_some(_is(int)), "a list of whole numbers"),
     "keep": (_some(_is(str)), "a list of names"),
+    "ratios": (_is(Mapping), "fractions kept by name or pattern of a layer"),
+    "policy": (_either(_NONE, _is(str), callable), "a policy, a function of a problem, or a name"),
     "observers": (_some(_has("before", "after")), "a list of observers"),
     "target": (_either(_NONE, _is(str, os.PathLike, Target)), "a name, a path or a Target"),
     "backend": (_either(_NONE, _is(str), _has("name", "unavailable", "build")), "a name or a backend"),

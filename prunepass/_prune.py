@@ -34,6 +34,7 @@ from .passes import (
     Pipeline,
     Plan,
     Proof,
+    Select,
     Timings,
     cut,
     keep_matching,
@@ -65,23 +66,18 @@ def default_pipeline(
     budget: str = "macs=0.5",
     score: str = "auto",
     align: int | Grain = 1,
-    floor: float = 0.0,
-    mode: str = "global",
     compensate: bool = True,
+    **select: Any,
 ) -> Pipeline:
-    """The pipeline that :func:`prune` runs unless another one is given."""
+    """The pipeline that :func:`prune` runs unless another one is given; ``select``: options of :class:`Select`."""
     grain = align if isinstance(align, Grain) else Grain(int(align))
-    by_work = ", ".join(f"{key}:{int(step)}" for key, step in grain.by_work.items())
     quoted = budget.replace('"', "")
     metric, _, rest = score.partition("{")
     options = "".join(f", {part.strip()}" for part in rest.rstrip("}").split(",") if part.strip())
-    finer = f', grain="{by_work}"' if by_work else ""
-    finer += f", minimum={grain.minimum}" if grain.minimum else ""
-    select = f'select{{budget="{quoted}", align={grain.align}{finer}, floor={floor}, mode={mode}}}'
-    middle = " | compensate" if compensate else ""
-    if Budget.parse(quoted).dead:
-        return Pipeline.parse(f"couple | {select}{middle} | cut | verify")
-    return Pipeline.parse(f"couple | score{{metric={metric}{options}}} | {select}{middle} | cut | verify")
+    chosen = Select(quoted, grain.align, grain.by_work, grain.minimum, **select)
+    head = "couple" if chosen.dead else f"couple | score{{metric={metric}{options}}}"
+    tail = "compensate | cut | verify" if compensate else "cut | verify"
+    return Pipeline((*Pipeline.parse(head).steps, chosen, *Pipeline.parse(tail).steps))
 
 
 def prune(
@@ -110,7 +106,7 @@ def prune(
         backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
         threads: of one inference on it; CPU time counts at one, wall time else.
         observers: are told of each pass.
-        floor, mode, compensate: of the default pipeline.
+        ratios, policy, floor, mode, compensate: of the default pipeline; docs/policies.md tells of the first two.
 
     Raises:
         BudgetError, VerificationError, UsageError, ModelError, BackendError: see :mod:`prunepass.ir`.

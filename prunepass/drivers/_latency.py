@@ -14,22 +14,22 @@ from ..ir import Atom, BudgetError, Graph, Index
 from ..measure import Comparison, LatencyRound
 from ..passes import (
     Budget,
-    Clocked,
     Coupling,
+    LatencyLimit,
     LatencyModel,
     LayerTable,
     Observer,
     Pipeline,
     Plan,
     Point,
-    Policy,
+    Select,
     State,
     allowed_widths,
     couple,
     cut,
     least_widths,
+    multiples,
     plan_for,
-    steps,
 )
 
 MAX_ROUNDS = 8
@@ -159,7 +159,11 @@ class Search:
 
     def _spread(self, coupling: Coupling, fraction: float | None, rng: np.random.Generator) -> dict[str, int]:
         """A width on the grain for each group, near ``fraction`` of its size, or a drawn one."""
-        grain, least, found = steps(coupling, self.policy.widths), least_widths(coupling), dict[str, int]()
+        grain, least, found = (
+            multiples(coupling, self.policy.widths),
+            least_widths(coupling),
+            dict[str, int](),
+        )
         for group in coupling.prunable:
             assert group.atom is not None
             share = rng.uniform(_LEAST_PROBE, 1.0) if fraction is None else fraction
@@ -194,10 +198,10 @@ class Search:
 
     def _next(
         self, model: LatencyModel, coupling: Coupling, tried: list[_Tried], points: list[Point], widen: bool
-    ) -> tuple[Clocked, LatencyModel]:
+    ) -> tuple[LatencyLimit, LatencyModel]:
         """What to plan with after what was measured."""
         if not tried:
-            return Clocked(model, self.limit, offered=True), model
+            return LatencyLimit(model, self.limit, offered=True), model
         held = [one for one in tried if one.measured <= self.limit]
         refused = tuple(one.widths for one in tried if one.measured > self.limit)
         best = max(held, key=lambda one: one.kept, default=tried[-1])
@@ -214,7 +218,7 @@ class Search:
         far = best.measured < _NEAR * self.limit and len(tried) < _REPLANS
         replan = not held or (far and not widen)
         start = None if replan else best.widths
-        return Clocked(model, self.limit, refused, start, offered=True), model
+        return LatencyLimit(model, self.limit, refused, start, offered=True), model
 
     def _try(
         self, planned: State, widths: Mapping[str, int], model: LatencyModel, coupling: Coupling
@@ -257,7 +261,7 @@ class Search:
 
 def has_latency(step: object) -> bool:
     """Whether a pass is a policy under a latency budget."""
-    return isinstance(step, Policy) and Budget.parse(step.budget).latency is not None
+    return isinstance(step, Select) and Budget.parse(step.budget).latency is not None
 
 
 def widths_of(coupling: Coupling, plan: Plan) -> dict[str, int]:

@@ -10,7 +10,7 @@ from itertools import product
 import msgspec
 
 from ..ir import UsageError, parse_steps
-from ..passes import AUTO, Policy, build, scores
+from ..passes import AUTO, Select, build, scores
 from ..passes.cost import KINDS
 
 _PLAIN = re.compile(r"[\w.]+")
@@ -63,7 +63,7 @@ def grid(
 
 def _check(candidates: Sequence[Candidate]) -> None:
     for candidate in candidates:
-        Policy(budget=candidate.budget, align=candidate.align)
+        Select(budget=candidate.budget, align=candidate.align)
         ((metric, options),) = list(parse_steps(candidate.score))[:1]
         if metric != AUTO:
             build(scores.get(metric), options)

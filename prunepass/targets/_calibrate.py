@@ -16,7 +16,7 @@ from ..backends import Backend
 from ..hosts import open_model
 from ..ir import Atom, UnsupportedError, UsageError
 from ..measure import Comparison, Journal, Progress, Setting, compare, engine_form, fingerprint_of, setting_of
-from ..passes import Grain, Layer, allowed_widths, layers_of, steps
+from ..passes import Grain, Layer, allowed_widths, layers_of, multiples
 from ..passes.cost import ANY, BYTES, atoms_in, engine_cost, size_at
 from ._parts import Bench
 from ._staircase import Step, grain_of
@@ -202,7 +202,7 @@ class _Run:
 
     def _samples(self, layer: Layer, grain: Grain) -> Iterator[dict[Atom, int]]:
         """Every combination of fractions of the layer's axes, on the grain, the whole layer first."""
-        allowed = steps(self.bench.coupling, grain)
+        allowed = multiples(self.bench.coupling, grain)
         for fractions in product(_QUICK if self.how.quick else _FRACTIONS, repeat=len(layer.axes)):
             widths: dict[Atom, int] = {}
             for axis, fraction in zip(layer.axes, fractions, strict=True):

@@ -19,8 +19,8 @@ import numpy as np
 import tests.conftest  # noqa: F401 (makes torchvision importable)
 from prunepass import capture
 from prunepass.ir import Graph
-from prunepass.passes import Clocked, LatencyModel, Pipeline, Plan, State, couple
-from prunepass.passes._standard import Compensate, Score, Select
+from prunepass.passes import LatencyLimit, LatencyModel, Pipeline, Plan, Select, State, couple
+from prunepass.passes._standard import Compensate, Score
 from tests.face.nets import TORCH, onnx_file
 from tests.graphs import residual
 from tests.zoo.catalog import ZOO
@@ -99,7 +99,7 @@ def plans(graph: Graph) -> Iterator[tuple[str, Callable[[], Plan]]]:
 
         def made(score: str = score, budget: str = budget, options: dict[str, Any] = options) -> Plan:
             fraction = dict(part.split("=") for part in budget.split(",")).get("latency")
-            clocked = Clocked(model, float(fraction)) if fraction else None
+            clocked = LatencyLimit(model, float(fraction)) if fraction else None
             steps = (Select(budget=budget, **options), Compensate())
             plan: Plan = Pipeline(steps).resume(scored[score].having(clocked=clocked)).need("plan", "golden")
             return plan
