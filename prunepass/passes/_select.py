@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
@@ -19,7 +19,9 @@ from .cost import Budget
 from .coupling import Coupling, couple
 from .policies import (
     MODES,
+    DamageCurves,
     Grain,
+    LatencyLimit,
     Policy,
     PolicyLike,
     Problem,
@@ -108,7 +110,7 @@ class Select:
             found = undivided(coupling, found, state.per or {})
 
         def planned(coupling: Coupling, values: Mapping[str, Array]) -> Plan:
-            return self.plan(coupling, values, limit=state.clocked, sensitivity=state.sensitivity)
+            return self.plan(coupling, values, state.clocked, state.sensitivity)
 
         if len(found) > 1:
             choice = choose(coupling, planned, found)
@@ -119,11 +121,18 @@ class Select:
         options = {**plan.options, "score": metric}
         return state.having(plan=msgspec.structs.replace(plan, options=options), scores=found[metric])
 
-    def plan(self, coupling: Coupling, scores: Mapping[str, Array], **facts: Any) -> Plan:
+    def plan(
+        self,
+        coupling: Coupling,
+        scores: Mapping[str, Array],
+        limit: LatencyLimit | None = None,
+        sensitivity: DamageCurves | None = None,
+    ) -> Plan:
         """The plan for scores by group name, larger = keep.
 
         Args:
-            facts: ``limit`` of a latency budget, ``sensitivity`` of the groups.
+            limit: what a latency budget needs.
+            sensitivity: by group name the damage at fractions kept.
 
         Raises:
             BudgetError: the budget cannot be met; the text says how near it can get and why.
@@ -132,7 +141,8 @@ class Select:
         if self.dead:
             return with_options(dead_in_steps(coupling, self.widths, self.floor).plan, self._options())
         budget, values = Budget.parse(self.budget), dead_first(coupling, scores)
-        problem = Problem(coupling, values, budget, self.widths, self.floor, self.ratios, **facts)
+        grain, ratios = self.widths, self.ratios
+        problem = Problem(coupling, values, budget, grain, self.floor, ratios, limit, sensitivity)
         plan = self._chosen()(problem)
         if not isinstance(plan, Plan):
             raise UsageError(
