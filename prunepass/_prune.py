@@ -23,7 +23,7 @@ from .drivers import (
     watched,
 )
 from .hosts import Session, layer_names, open_model
-from .ir import BudgetError, UsageError, check_memory
+from .ir import BudgetError, check_memory
 from .measure import Setting, setting_of
 from .passes import (
     AUTO,
@@ -32,11 +32,11 @@ from .passes import (
     Pass,
     Pipeline,
     Plan,
+    Select,
     Timings,
     free_outputs,
     keep_matching,
     made_by,
-    policies,
     scores,
     standard,
 )
@@ -44,8 +44,6 @@ from .targets import Target, target_for, target_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-_LEAVE = {"policy": "leave it out: mode='uniform' takes the same fraction of each group"}
 
 
 @dataclass(frozen=True)
@@ -77,13 +75,13 @@ def _score(given: Any) -> Any:
     return given if given == AUTO else made_by(scores.scores(), given)
 
 
-def _select(asked: Options) -> standard.Select:
+def _select(asked: Options) -> Select:
     grain = (
         asked.align
         if isinstance(asked.align, Grain)
         else Grain(1 if asked.align is None else int(asked.align))
     )
-    return standard.Select(
+    return Select(
         budget=asked.budget,
         align=grain.align,
         grain=dict(grain.by_work),
@@ -91,6 +89,7 @@ def _select(asked: Options) -> standard.Select:
         floor=0.0 if asked.floor is None else asked.floor,
         mode="global" if asked.mode is None else asked.mode,
         ratios=dict(asked.ratios or {}),
+        policy=asked.policy,
     )
 
 
@@ -104,21 +103,12 @@ def pipeline_of(asked: Options) -> Pipeline:
     """The passes that were asked for, the default ones where none were.
 
     Raises:
-        UsageError: one of them is unknown, or an option is not available.
+        UsageError: one of them is unknown.
     """
-    refuse_unavailable(asked)
     if asked.pipeline is None:
         return default_pipeline(asked)
     given = asked.pipeline
     return Pipeline.parse(given) if isinstance(given, str) else Pipeline(tuple(given))
-
-
-def refuse_unavailable(asked: Options) -> None:
-    """The one place for options that are declared and parsed, and that nothing here answers to yet."""
-    if isinstance(asked.policy, str):
-        made_by(policies.policies(), asked.policy)
-    if asked.policy is not None:
-        raise UsageError("policy is not available in this version", advice=_LEAVE["policy"])
 
 
 def prune(

@@ -7,7 +7,7 @@ from typing import Any
 
 from prunepass.hosts import Session
 from prunepass.ir import Graph, UnsupportedError
-from prunepass.passes import Coupling, Plan, Policy, couple, cut
+from prunepass.passes import Coupling, Plan, Select, couple, cut
 from prunepass.passes.scores import Score
 
 from ._clock import Stopwatch
@@ -31,7 +31,7 @@ class Cutting:
     plans: int
 
 
-def plan_and_cut(session: Session, policy: Policy, score: Score, watch: Stopwatch) -> Cutting:
+def plan_and_cut(session: Session, policy: Select, score: Score, watch: Stopwatch) -> Cutting:
     """Stages ``plan`` (couple, score, select) and ``cut`` (cut graph and replay), until the host agrees."""
     graph, plans = session.graph, 0
     while True:

@@ -13,7 +13,7 @@ from prunepass.demo._find import shipped
 from prunepass.drivers._host_check import host_check
 from prunepass.hosts import Session, open_model
 from prunepass.ir import PrunepassError
-from prunepass.passes import Coupling, Policy, couple, graph_cost, prove
+from prunepass.passes import Coupling, Select, couple, graph_cost, prove
 from prunepass.passes.scores import L2
 
 from ._clock import Stopwatch, rounded
@@ -153,7 +153,7 @@ def _plain(reason: str) -> str:
 
 
 def _cut(session: Session, watch: Stopwatch) -> dict[str, Any]:
-    made = plan_and_cut(session, Policy("macs=0.5", mode="uniform"), L2(), watch)
+    made = plan_and_cut(session, Select("macs=0.5", mode="uniform"), L2(), watch)
     before, after = graph_cost(session.graph).macs, graph_cost(made.small).macs
     found = {"before": before, "left": after / before, "plans": made.plans}
     start = process_time()

@@ -11,7 +11,8 @@ import numpy as np
 
 import prunepass as pp
 from prunepass.ir import Index, positions
-from prunepass.passes._standard import Cut, Score, Select
+from prunepass.passes import Select
+from prunepass.passes._standard import Cut, Score
 
 from ._clock import rounded
 from ._onnx import agrees, difference, network_onnx, outputs

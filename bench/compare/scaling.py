@@ -7,7 +7,7 @@ from math import log
 from typing import Any
 
 from prunepass.ir import Graph
-from prunepass.passes import Policy, couple, cut
+from prunepass.passes import Select, couple, cut
 from prunepass.passes.scores import L1, Dfpc
 
 from . import _generated
@@ -125,7 +125,7 @@ def _passes(graph: Graph, watch: Stopwatch) -> dict[str, int]:
     with watch.stage("score dfpc"):
         Dfpc()(coupling)
     with watch.stage("select"):
-        plan = Policy("channels=0.5", mode="uniform").plan(coupling, scores)
+        plan = Select("channels=0.5", mode="uniform").plan(coupling, scores)
     with watch.stage("cut"):
         cut(graph, plan)
     return {"nodes": len(graph.nodes), "groups": len(coupling.prunable)}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from prunepass.hosts import open_model
-from prunepass.passes import Policy, graph_cost
+from prunepass.passes import Select, graph_cost
 from prunepass.passes.scores import L2
 
 from ._clock import Stopwatch, medians, rounded
@@ -92,7 +92,7 @@ def ours(name: str) -> dict[str, Any]:
     with watch.stage("capture"):
         session = open_model(model, inputs)
     checked = _timed_check(watch)
-    made = plan_and_cut(session, Policy("channels=0.5", mode="uniform"), L2(), watch)
+    made = plan_and_cut(session, Select("channels=0.5", mode="uniform"), L2(), watch)
     seconds = {**watch.seconds, "cut": watch.seconds["cut"] - checked()}
     with torch.no_grad():
         made.pruned(inputs)

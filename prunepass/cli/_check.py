@@ -170,14 +170,14 @@ def _unchanged(graph: Graph, found: Graph) -> Finding:
 
 def _grain(graph: Graph, plan: Plan, wanted: Grain | None) -> list[Finding]:
     """Every group that was cut must have a width on the grain that the plan was made for."""
-    from ..passes import allowed_widths, couple, steps
+    from ..passes import allowed_widths, couple, multiples
 
     if wanted is None:
         return [Finding("grain", False, f"the plan does not say which multiples widths come in ({GONE})")]
     if wanted.coarsest <= 1:
         return [Finding("grain", True, "any width was asked for")]
     coupling = couple(graph)
-    grain = steps(coupling, wanted)
+    grain = multiples(coupling, wanted)
     wrong = []
     for group in coupling.prunable:
         cut = plan.cuts.get(group.name)

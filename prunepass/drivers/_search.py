@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ir import BudgetError, Index
 from ..measure import LatencyRound
-from ..passes import Clocked, LatencyModel, LayerTable, Plan, Point, State, couple, cut
+from ..passes import LatencyLimit, LatencyModel, LayerTable, Plan, Point, State, couple, cut
 from ._attempt import Reading
 from ._probes import probes
 from ._run import Run
@@ -139,21 +139,21 @@ class Search:
 
     def _next(
         self, model: LatencyModel, tried: list[Tried], points: list[Point], widen: bool
-    ) -> tuple[Clocked, LatencyModel]:
+    ) -> tuple[LatencyLimit, LatencyModel]:
         """What to plan with after what was measured."""
         if not tried:
-            return Clocked(model, self.limit, offered=True), model
+            return LatencyLimit(model, self.limit, offered=True), model
         held = [one for one in tried if one.measured <= self.limit]
         refused = tuple(one.widths for one in tried if one.measured > self.limit)
         best = max(held, key=lambda one: one.kept, default=tried[-1])
         model = self._corrected(tried, points, best)
         middle = self._middle(tried, best if held else None)
         if middle is not None:
-            return Clocked(model, _NOTHING, refused, middle, offered=True), model
+            return LatencyLimit(model, _NOTHING, refused, middle, offered=True), model
         far = best.measured < _NEAR * self.limit and len(tried) < _REPLANS
         replan = not held or (far and not widen and not self._halving)
         start = None if replan else best.widths
-        return Clocked(model, self.limit, refused, start, offered=True), model
+        return LatencyLimit(model, self.limit, refused, start, offered=True), model
 
     def _corrected(self, tried: list[Tried], points: list[Point], best: Tried) -> LatencyModel:
         """The model through the best candidate, with a slope where another one was measured as well."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir import Atom
-from ..passes import Budget, CostModel, Coupling, Grain, Plan, allowed_widths, least_widths, steps
+from ..passes import Budget, CostModel, Coupling, Grain, Plan, allowed_widths, least_widths, multiples
 
 Widths = Mapping[str, int]
 
@@ -28,7 +28,7 @@ def atoms_of(coupling: Coupling, widths: Widths) -> dict[Atom, int]:
 
 def choices_of(coupling: Coupling, grain: Grain, floor: float = 0.0) -> dict[str, list[int]]:
     """The widths that each group may take, descending, by name."""
-    grains, least = steps(coupling, grain), least_widths(coupling)
+    grains, least = multiples(coupling, grain), least_widths(coupling)
     return {
         group.name: allowed_widths(group.size, grains[group.atom], floor, least[group.atom])
         for group in coupling.prunable

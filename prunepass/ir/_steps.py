@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ._errors import UsageError
 
-_STEP = re.compile(r"\s*([\w.-]+)\s*(?:\{([^{}]*)\})?\s*")
+_STEP = re.compile(r"""\s*([\w.-]+)\s*(?:\{((?:"[^"]*"|[^{}"])*)\})?\s*""")
 _OPTION = re.compile(r"""\s*([\w.-]+)\s*=\s*("[^"]*"|[^,]*?)\s*(?:,|$)""")
 
 

@@ -102,8 +102,17 @@ def _shown(step: Any) -> Iterator[str]:
             yield f"{field.name}={_quoted(value)}"
 
 
+def described(value: Any) -> str:
+    """An object that is chosen by name, as text: with its options where it has a name, else what its code calls it."""
+    if is_dataclass(value) and not isinstance(value, type) and isinstance(getattr(value, "name", None), str):
+        return to_text(value)
+    if callable(value):
+        return str(getattr(value, "__qualname__", type(value).__qualname__))
+    return str(value)
+
+
 def _quoted(value: Any) -> str:
     if isinstance(value, Mapping):
         value = ", ".join(f"{key}:{number:g}" for key, number in value.items())
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f'"{text}"' if "," in text or ":" in text else text
+    text = str(value).lower() if isinstance(value, bool) else described(value)
+    return f'"{text}"' if any(mark in text for mark in ",:{") else text

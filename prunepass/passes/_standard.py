@@ -6,19 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import msgspec
-
 from ..ir import Graph, UsageError
 from . import scores
-from ._auto import AUTO, CANDIDATES, Scores, candidates, choose
+from ._auto import AUTO, CANDIDATES, candidates
 from ._options import build
-from ._plan import Plan
 from ._state import State
 from .analyses import refuse_not_finite
-from .cost import KINDS as COUNTED
-from .cost import CostModel
-from .coupling import Coupling, couple
-from .policies import Policy
+from .coupling import couple
 from .proof import prove
 from .rewrites import compensate, cut
 
@@ -75,59 +69,6 @@ class Score:
 def _prices() -> dict[str, str]:
     """What each candidate of ``auto`` already divides by."""
     return {name: str(getattr(scores.get(name)(), "per", "none")) for name in CANDIDATES}
-
-
-@dataclass(frozen=True)
-class Select(Policy):
-    """Choose what goes, with the options of :class:`Policy`; leaves the facts ``plan`` and ``scores``.
-
-    A latency budget reads the fact ``clocked``, a :class:`Clocked`.
-    """
-
-    name: ClassVar[str] = "select"
-    makes: ClassVar[tuple[str, ...]] = ("plan", "scores", "choice", "compensation")
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return () if self.dead else ("candidates",)
-
-    def __call__(self, state: State) -> State:
-        coupling = couple(state.graph)
-        if self.dead:
-            refuse_not_finite(state.graph)
-            whole = self.dead_ones(coupling)
-            return state.having(plan=whole.plan, compensation=whole)
-        found = state.need("candidates", self.name)
-        clocked = state.clocked
-        if clocked is not None:
-            found = unpriced(coupling, found, state.per or {})
-
-        def planned(coupling: Coupling, values: Scores) -> Plan:
-            return self.plan(coupling, values, clocked)
-
-        if len(found) > 1:
-            choice = choose(coupling, planned, found, state.executor)
-            state, metric, plan = state.having(choice=choice), choice.metric, choice.plan
-        else:
-            ((metric, values),) = found.items()
-            plan = planned(coupling, values)
-        options = {**plan.options, "score": metric}
-        return state.having(plan=msgspec.structs.replace(plan, options=options), scores=found[metric])
-
-
-def unpriced(coupling: Coupling, found: Mapping[str, Scores], per: Mapping[str, str]) -> dict[str, Scores]:
-    """Scores of whole channels: a knapsack weighs what a channel is worth against what it costs by itself."""
-    model = CostModel(coupling)
-    whole: dict[str, Scores] = {}
-    for metric, values in found.items():
-        kind = per.get(metric, "none")
-        if kind not in COUNTED:
-            whole[metric] = values
-            continue
-        share = {g.name: model.saving(g.atom, kind) or 1.0 for g in coupling.prunable if g.atom is not None}
-        total = max(model.totals[kind], 1)
-        whole[metric] = {name: array * share[name] / total for name, array in values.items()}
-    return whole
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ._plan import Plan
 if TYPE_CHECKING:
     from ._auto import Choice
     from .coupling import Coupling
-    from .policies import Clocked
+    from .policies import DamageCurves, LatencyLimit
     from .proof import Proof
     from .rewrites import Compensation
 
@@ -31,7 +31,8 @@ class State:
         metric: name of the score, or ``auto``.
         candidates: scores by group name, by name of the score.
         per: by name of the score what it already divides by (``macs``, ``params``, ``none``).
-        clocked: what a latency budget is planned with.
+        clocked: the limit of a latency budget.
+        sensitivity: by group name the damage at fractions kept, as a driver measured it.
         plan: which channels go.
         scores: the scores that the plan was made from, by group name.
         choice: how ``auto`` chose among the candidates.
@@ -47,7 +48,8 @@ class State:
     metric: str | None = None
     candidates: Mapping[str, Scores] | None = None
     per: Mapping[str, str] | None = None
-    clocked: Clocked | None = None
+    clocked: LatencyLimit | None = None
+    sensitivity: DamageCurves | None = None
     plan: Plan | None = None
     scores: Scores | None = None
     choice: Choice | None = None

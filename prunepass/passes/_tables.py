@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..ir import Table, configurable
 
-_STANDARD = ("couple", "score", "select", "compensate", "cut", "verify")
+_STANDARD = ("couple", "score", "compensate", "cut", "verify")
 _PASSES = Table(
     "pass",
     "prunepass.passes",
-    {name: f"._standard:{name.title()}" for name in _STANDARD},
+    {**{name: f"._standard:{name.title()}" for name in _STANDARD}, "select": "._select:Select"},
     __package__,
     configurable,
 )

@@ -10,7 +10,7 @@ from itertools import product
 import msgspec
 
 from ..ir import UsageError
-from ..passes import AUTO, Policy, made_by, scores
+from ..passes import AUTO, Select, made_by, scores
 from ..passes.cost import KINDS
 
 _PLAIN = re.compile(r"[\w.]+")
@@ -63,6 +63,6 @@ def grid(
 
 def _check(candidates: Sequence[Candidate]) -> None:
     for candidate in candidates:
-        Policy(budget=candidate.budget, align=candidate.align)
+        Select(budget=candidate.budget, align=candidate.align)
         if candidate.score != AUTO:
             made_by(scores.scores(), candidate.score)

@@ -16,8 +16,8 @@ from ..backends import Backend
 from ..hosts import open_model
 from ..ir import Atom, UnsupportedError, UsageError
 from ..measure import Comparison, Journal, Progress, Setting, compare, engine_form, fingerprint_of, setting_of
-from ..passes import Grain, Layer, allowed_widths, layers_of, steps
-from ..passes.cost import ANY, BYTES, atoms_in, engine_terms, size_at
+from ..passes import Grain, Layer, allowed_widths, layers_of, multiples
+from ..passes.cost import ANY, BYTES, atoms_in, engine_cost, size_at
 from ._parts import Bench
 from ._staircase import Step, grain_of
 from ._targets import GrainRow, LayerRow, Target
@@ -143,12 +143,8 @@ class _Run:
         return [(layer, leaf, base) for rows in chosen for _, layer, leaf, base in rows]
 
     def _work(self, layer: Layer, widths: Mapping[Atom, int]) -> float:
-        terms = self._terms(layer)
-        return sum(float(term.value(widths)) for term in terms)
-
-    def _terms(self, layer: Layer) -> list[Any]:
         others = frozenset(n.name for n in self.bench.graph.nodes if n.name != layer.node.name)
-        return [term for term in engine_terms(self.bench.coupling, 1, others) if term.feature == layer.kind]
+        return float(engine_cost(self.bench.coupling, 1, others)[layer.kind](widths))
 
     def _grain(self) -> tuple[GrainRow, ...]:
         mixed = len({layer.dtype for layer, _, _ in self.typical}) > 1
@@ -206,7 +202,7 @@ class _Run:
 
     def _samples(self, layer: Layer, grain: Grain) -> Iterator[dict[Atom, int]]:
         """Every combination of fractions of the layer's axes, on the grain, the whole layer first."""
-        allowed = steps(self.bench.coupling, grain)
+        allowed = multiples(self.bench.coupling, grain)
         for fractions in product(_QUICK if self.how.quick else _FRACTIONS, repeat=len(layer.axes)):
             widths: dict[Atom, int] = {}
             for axis, fraction in zip(layer.axes, fractions, strict=True):

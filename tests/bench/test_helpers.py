@@ -17,7 +17,7 @@ from bench.compare._stages import plan_and_cut
 from bench.compare._worker import call, isolated, peak_memory
 from prunepass.hosts import open_model
 from prunepass.ir import rule_of, verify_graph
-from prunepass.passes import Policy, couple, graph_cost
+from prunepass.passes import Select, couple, graph_cost
 from prunepass.passes.cost._kinds import codes_read
 from prunepass.passes.scores import L2
 from tests.cli import nets
@@ -84,7 +84,7 @@ def test_a_generated_residual_network_has_one_stream_and_two_groups_a_block() ->
 def test_stages_prune_under_the_budget_and_time_what_they_did() -> None:
     model, inputs = ZOO["plain"]()
     session, watch = open_model(model, inputs), Stopwatch()
-    made = plan_and_cut(session, Policy("macs=0.5"), L2(), watch)
+    made = plan_and_cut(session, Select("macs=0.5"), L2(), watch)
     assert graph_cost(made.small).macs <= graph_cost(session.graph).macs / 2
     assert set(watch.seconds) == {"plan", "cut"}
     assert made.plans >= 1

@@ -109,7 +109,6 @@ def test_repair_and_compensate_are_two_names(assignment: str, repaired: bool) ->
         (("--evaluate", "5"), "5: it names no function"),
         (("--evaluate", "no_such_module:f"), "cannot be imported"),
         (("--evaluate", "tests.cli.plain:COUNT"), "is a int and not callable"),
-        (("--evaluate", "tests.cli.plain:accuracy"), "task is not available"),
         (("--policy", "p", "--pipeline", "couple"), "exclude each other"),
     ],
 )

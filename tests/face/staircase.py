@@ -8,7 +8,7 @@ from math import ceil, prod
 from typing import Any
 
 from prunepass.drivers import Reading
-from prunepass.ir import Array, Graph, UnsupportedError
+from prunepass.ir import Array, Graph, NumpyExecutor, UnsupportedError
 
 Time = Callable[[Graph], float]
 
@@ -46,6 +46,9 @@ class GraphSession:
 
     def constrain(self, before: Graph, mismatch: UnsupportedError) -> Graph:
         return before
+
+    def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> NumpyExecutor:
+        return NumpyExecutor(graph or self.graph, dtype)
 
     def undo(self) -> None:
         raise NotImplementedError

@@ -16,8 +16,8 @@ from prunepass.hosts import open_model
 from prunepass.hosts.onnx import load
 from prunepass.ir import Graph
 from prunepass.passes import Layer, layers_of
+from prunepass.passes.cost import engine_cost
 from prunepass.passes.cost._kinds import codes_of, codes_read, dtype_of
-from prunepass.passes.cost._terms import engine_terms
 from prunepass.targets._parts import Bench
 from tests.face import clockwork
 from tests.face.clockwork import ClockworkBackend
@@ -129,14 +129,7 @@ def test_a_part_of_numbers_reads_numbers() -> None:
 
 
 def test_bytes_are_those_of_the_codes() -> None:
-    codes, numbers = (
-        sum(
-            float(term.value({}))
-            for term in engine_terms(bench(whole=whole).coupling, 1)
-            if term.feature == "weights"
-        )
-        for whole in (True, False)
-    )
+    codes, numbers = (engine_cost(bench(whole=whole).coupling, 1)["weights"]({}) for whole in (True, False))
     assert codes < 0.5 * numbers
 
 

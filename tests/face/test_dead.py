@@ -17,8 +17,8 @@ from onnx import numpy_helper
 
 import prunepass as pp
 from prunepass.ir import Array, kept_index
-from prunepass.passes import Coupling, Group, Pass
-from prunepass.passes._standard import Cut, Score, Select
+from prunepass.passes import Coupling, Group, Pass, Select
+from prunepass.passes._standard import Cut, Score
 from tests.face.nets import LIGHT, TORCH, TRAINED, session_outputs, with_weights
 
 Silence = Callable[[str, int, Array], None]

@@ -132,14 +132,3 @@ def test_what_is_named_is_looked_up_before_any_work(
     }.items():
         with pytest.raises(pp.UsageError, match=what):
             pp.prune("nowhere.onnx", **{kind: text})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"policy": Last()}, {"driver": lambda run: run}, {"task": [1]}],
-)
-def test_what_is_not_available_says_so_before_any_work(options: dict[str, Any]) -> None:
-    (name,) = options
-    with pytest.raises(pp.UsageError, match=f"{name} is not available") as caught:
-        pp.prune("nowhere.onnx", **options)
-    assert caught.value.advice

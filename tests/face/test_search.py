@@ -12,7 +12,7 @@ from prunepass.drivers import Reading, Run
 from prunepass.drivers._search import MAX_ROUNDS, Found, Search
 from prunepass.drivers._widths import atoms_of, path_between, widths_of
 from prunepass.ir import BudgetError, Graph
-from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, steps
+from prunepass.passes import Samples, allowed_widths, couple, graph_cost, layers_of, multiples
 from tests.face.staircase import GraphSession, Time, Watch, cliff, staircase
 from tests.graphs import Builder
 
@@ -65,7 +65,7 @@ def test_no_single_group_can_be_a_step_wider_and_hold_by_the_corrected_model(bud
     assert plan is not None
     if len(result.rounds) == MAX_ROUNDS:
         pytest.skip("the rounds ran out")
-    widths, grain = widths_of(coupling, plan), steps(coupling, 8)
+    widths, grain = widths_of(coupling, plan), multiples(coupling, 8)
     model, refused = run.learnt
     for group in coupling.prunable:
         assert group.atom is not None

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from prunepass.ir import Array, Graph, Index
+from prunepass.ir import Array, Atom, Graph, Index
 from prunepass.passes import Coupling, Plan, plan_for
+
+
+def free_atoms(coupling: Coupling) -> list[Atom]:
+    """The atoms whose width may change."""
+    return [group.atom for group in coupling.prunable if group.atom is not None]
 
 
 def random_cut(coupling: Coupling, seed: int) -> Plan:

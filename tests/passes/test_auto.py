@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prunepass.ir import Array, BudgetError, Graph
-from prunepass.passes import Pipeline, Policy, couple
+from prunepass.passes import Pipeline, Select, couple
 from prunepass.passes._auto import CANDIDATES, choose, dead_leaves, synthetic_inputs
 from tests.graphs import Builder, residual
 
@@ -23,7 +23,7 @@ def half_dead() -> Graph:
 def test_the_score_that_finds_the_silent_channels_wins() -> None:
     coupling = couple(half_dead())
     live = np.tile([0.0, 1.0], 4)
-    policy = Policy(budget="channels=0.5").plan
+    policy = Select(budget="channels=0.5").plan
     for found in (
         {"wrong": {"a": -live}, "right": {"a": live}},
         {"right": {"a": live}, "wrong": {"a": -live}},
@@ -51,7 +51,7 @@ def test_a_budget_that_no_score_can_meet_is_refused() -> None:
         name: {g.name: np.ones(g.size) for g in coupling.prunable} for name in ("one", "other")
     }
     with pytest.raises(BudgetError, match="cannot be met"):
-        choose(coupling, Policy(budget="macs=0.001").plan, found)
+        choose(coupling, Select(budget="macs=0.001").plan, found)
 
 
 def test_synthetic_inputs_fit_the_graph_and_repeat() -> None:

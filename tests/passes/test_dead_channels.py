@@ -10,7 +10,7 @@ import pytest
 
 import prunepass as pp
 from prunepass.ir import Array, Graph, Param, UsageError, evaluate
-from prunepass.passes import Budget, Pipeline, Plan, Policy, couple, cut, prove
+from prunepass.passes import Budget, Pipeline, Plan, Select, couple, cut, prove
 from prunepass.passes._plan import plan_for
 from prunepass.passes.analyses._constants import Constant, constants
 from prunepass.passes.rewrites._compensate import compensate
@@ -48,7 +48,7 @@ def outputs_change(graph: Graph, small: Graph, seed: int = 0) -> float:
 
 
 def planned(graph: Graph, **options: object) -> Plan:
-    return Policy(budget="dead", **options).plan(couple(graph), {})  # type: ignore[arg-type]
+    return Select(budget="dead", **options).plan(couple(graph), {})  # type: ignore[arg-type]
 
 
 def removed(plan: Plan) -> dict[str, tuple[int, ...]]:
@@ -172,9 +172,9 @@ def test_the_budget_goes_alone(text: str) -> None:
 
 def test_options_that_mean_nothing_beside_it_are_refused() -> None:
     with pytest.raises(UsageError, match="has no meaning"):
-        Policy(budget="dead", mode="uniform")
+        Select(budget="dead", mode="uniform")
     with pytest.raises(UsageError, match="has no meaning"):
-        Policy(budget="dead", ratios={"a": 0.5})
+        Select(budget="dead", ratios={"a": 0.5})
 
 
 def test_a_flat_activation_makes_no_constant() -> None:

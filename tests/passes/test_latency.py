@@ -8,8 +8,8 @@ import pytest
 from prunepass.ir import Atom
 from prunepass.passes import Coupling, LatencyModel, Point, Samples, couple, layers_of
 from prunepass.passes.cost._latency import nonnegative
-from prunepass.passes.cost._terms import free_atoms
 from tests.graphs import Builder, residual
+from tests.passes.legal import free_atoms
 
 Widths = dict[Atom, int]
 

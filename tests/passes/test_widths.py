@@ -7,14 +7,14 @@ import pytest
 
 from prunepass.ir import Atom, Dim, Prod, atoms_of, kept_size
 from prunepass.passes import Coupling, couple
-from prunepass.passes.policies._widths import Grain, allowed_widths, least_widths, steps
+from prunepass.passes.policies._widths import Grain, allowed_widths, least_widths, multiples
 from tests.graphs import Builder, chain
 from tests.passes.networks import random_networks
 
 
 def by_name(coupling: Coupling, align: int) -> dict[str, tuple[int, int]]:
     """Size and step of every group."""
-    found = steps(coupling, align)
+    found = multiples(coupling, align)
     return {group.name: (group.size, found[group.atom]) for group in coupling.prunable if group.atom}
 
 
@@ -122,7 +122,7 @@ def test_dims_that_are_on_the_grain_stay_on_it_at_every_choice_of_widths() -> No
     rng = np.random.default_rng(0)
     for network in random_networks(40_000, 300):
         coupling = couple(network.graph)
-        grain = steps(coupling, align)
+        grain = multiples(coupling, align)
         widths = {leaf: int(rng.choice(allowed_widths(leaf.size, step, 0.0))) for leaf, step in grain.items()}
         for name in network.graph.values:
             for dim in coupling.dims[name]:
@@ -149,7 +149,7 @@ def test_a_multiple_for_one_kind_of_work_holds_for_the_tensors_of_such_nodes() -
     x = net.conv(net.add("relu", x), 64, path="points")
     coupling = couple(net.graph(net.linear(net.add("flatten", x, start=1, end=3), 5, path="head")))
     found = {
-        group.name: steps(coupling, Grain(4, {"window": 16}))[group.atom]
+        group.name: multiples(coupling, Grain(4, {"window": 16}))[group.atom]
         for group in coupling.prunable
         if group.atom
     }
@@ -169,7 +169,7 @@ def test_a_group_narrower_than_the_grain_moves_in_its_minimum_and_stays_whole_wi
     coupling = couple(net.graph(net.linear(net.add("flatten", x, start=1, end=3), 5, path="head")))
 
     def found(grain: Grain) -> dict[str, list[int]]:
-        by_atom = steps(coupling, grain)
+        by_atom = multiples(coupling, grain)
         return {g.name: allowed_widths(g.size, by_atom[g.atom], 0.0) for g in coupling.prunable if g.atom}
 
     assert found(Grain(16)) == {"narrow": [8], "wide": [32, 16]}

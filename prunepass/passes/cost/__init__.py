@@ -7,7 +7,9 @@ from ._cost import KINDS as KINDS
 from ._cost import Cost as Cost
 from ._cost import CostModel as CostModel
 from ._cost import cost_of as cost_of
+from ._cost import counted_cost as counted_cost
 from ._cost import graph_cost as graph_cost
+from ._engine import engine_cost as engine_cost
 from ._kinds import ANY as ANY
 from ._kinds import DENSE as DENSE
 from ._kinds import KINDS_OF_WORK as KINDS_OF_WORK
@@ -24,8 +26,9 @@ from ._layer_table import Layer as Layer
 from ._layer_table import LayerTable as LayerTable
 from ._layer_table import Samples as Samples
 from ._layer_table import layers_of as layers_of
-from ._terms import Term as Term
-from ._terms import atoms_in as atoms_in
-from ._terms import counted_terms as counted_terms
-from ._terms import engine_terms as engine_terms
-from ._terms import size_at as size_at
+from ._polynomial import Number as Number
+from ._polynomial import Polynomial as Polynomial
+from ._polynomial import Term as Term
+from ._polynomial import Widths as Widths
+from ._polynomial import atoms_in as atoms_in
+from ._polynomial import size_at as size_at

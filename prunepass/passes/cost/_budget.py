@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ...ir import BudgetError, UsageError
 from ._cost import KINDS, Cost
@@ -11,6 +12,7 @@ from ._cost import KINDS, Cost
 _ADVICE = "'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less"
 LATENCY = "latency"
 DEAD = "dead"
+Totals: TypeAlias = "Mapping[str, int] | Cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,11 @@ class Budget:
             DEAD if self.dead else ",".join(f"{kind}={fraction:g}" for kind, fraction in self.limits.items())
         )
 
-    def met(self, totals: Mapping[str, int], original: Cost) -> bool:
+    def met(self, totals: Totals, original: Cost) -> bool:
         """Whether every limit holds on what can be counted."""
         return all(totals[kind] <= fraction * original[kind] for kind, fraction in self.counted.items())
 
-    def refuse(self, totals: Mapping[str, int], original: Cost, why: str, advice: str = "") -> BudgetError:
+    def refuse(self, totals: Totals, original: Cost, why: str, advice: str = "") -> BudgetError:
         """The error that says how near the budget can be met; ``advice`` comes before what always helps."""
         # Of nothing, all is kept.
         kept = {kind: totals[kind] / original[kind] if original[kind] else 1.0 for kind in self.counted}

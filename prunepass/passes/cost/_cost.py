@@ -1,17 +1,19 @@
-"""What a graph costs, as a function of how many channels each group keeps.
+"""What a graph costs, counted from its shapes: multiply-accumulates, params, bytes, channels.
 
-Multiply-accumulates come from the ``work`` of the rules, params and bytes from the shapes of the trained
-params. Sizes are kept as sums of products of atoms, so narrowing one group touches only what it occurs in.
+Multiply-accumulates come from the ``work`` of the rules, params and bytes from the shapes of the trained params;
+each is a polynomial of how many channels every group keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from ...ir import Atom, Dim, Fixed, Graph, Prod, rule_of
+from ...ir import Atom, Dim, Graph
 from ..coupling import Coupling, couple
+from ._kinds import live_nodes
+from ._polynomial import Polynomial, Size, Sizes, Term, merged, size_at
 
 BYTES = {
     "float64": 8,
@@ -45,94 +47,70 @@ class Cost:
         return int(getattr(self, kind))
 
 
-class _Polynomial:
-    """The size of one dim: a sum of products of atoms, updated atom by atom."""
-
-    def __init__(self, dim: Dim, widths: Mapping[Atom, int]) -> None:
-        self.terms = monomials(dim)
-        self.by_atom: dict[Atom, list[int]] = {}
-        for at, (_, atoms) in enumerate(self.terms):
-            for leaf in dict.fromkeys(atoms):
-                self.by_atom.setdefault(leaf, []).append(at)
-        self.values = [self._value(at, widths) for at in range(len(self.terms))]
-        self.size = sum(self.values)
-
-    def _value(self, at: int, widths: Mapping[Atom, int]) -> int:
-        factor, atoms = self.terms[at]
-        return factor * prod(widths.get(leaf, leaf.size) for leaf in atoms)
-
-    def update(self, leaf: Atom, widths: Mapping[Atom, int]) -> None:
-        for at in self.by_atom[leaf]:
-            value = self._value(at, widths)
-            self.size += value - self.values[at]
-            self.values[at] = value
+def counted_cost(coupling: Coupling) -> Mapping[str, Polynomial]:
+    """The polynomial of each of ``KINDS``; worked out once for a coupling."""
+    found: Mapping[str, Polynomial] = coupling.graph.memo(
+        ("counted cost", coupling), lambda _: _counted_cost(coupling)
+    )
+    return found
 
 
-def monomials(dim: Dim) -> list[tuple[int, tuple[Atom, ...]]]:
-    """``dim``'s size as products of a factor and atoms."""
-    if isinstance(dim, Fixed):
-        return [(dim.size, ())]
-    if isinstance(dim, Atom):
-        return [(1, (dim,))]
-    parts = [monomials(part) for part in dim.parts]
-    if not isinstance(dim, Prod):
-        return [term for part in parts for term in part]
-    whole: list[tuple[int, tuple[Atom, ...]]] = [(1, ())]
-    for part in parts:
-        whole = [(a * b, (*x, *y)) for a, x in whole for b, y in part]
-    return whole
+def _counted_cost(coupling: Coupling) -> Mapping[str, Polynomial]:
+    sizes, terms = Sizes(coupling), {kind: list[Term]() for kind in KINDS}
+    for kind, factor, dims in _counted(coupling):
+        constant, varying = sizes.split(dims)
+        terms[kind].append(Term(factor * constant, varying))
+    return {kind: merged(found) for kind, found in terms.items()}
+
+
+def _counted(coupling: Coupling) -> Iterator[tuple[str, int, tuple[Dim, ...]]]:
+    for _, rule in live_nodes(coupling):
+        for product in rule.work:
+            yield "macs", 1, tuple(coupling.norm(dim) for dim in product)
+    for name, param in coupling.graph.params.items():
+        if param.trained:
+            yield "params", 1, coupling.dims[name]
+            yield "size", BYTES.get(param.dtype, 4), coupling.dims[name]
+    for group in coupling.prunable:
+        assert group.atom is not None
+        yield "channels", 1, (group.atom,)
 
 
 class CostModel:
-    """Totals under changing widths; ``set_width`` costs what depends on that group, no more."""
+    """The counted costs under changing widths; ``set_width`` costs what depends on that group, no more.
+
+    Attributes:
+        widths: by atom where it is not the whole size.
+        totals: by kind, at these widths.
+    """
 
     def __init__(self, coupling: Coupling) -> None:
         self.widths: dict[Atom, int] = {}
-        self._sizes: dict[Dim, _Polynomial] = {}
-        self._terms: list[tuple[str, int, tuple[_Polynomial, ...]]] = []
-        self._values: list[int] = []
-        self._readers: dict[_Polynomial, list[int]] = {}
-        self._dims_of: dict[Atom, list[_Polynomial]] = {}
         self.totals: dict[str, int] = dict.fromkeys(KINDS, 0)
-        self._add_work(coupling)
-        self._add_params(coupling)
-        for group in coupling.prunable:
-            assert group.atom is not None
-            self._add("channels", 1, (group.atom,))
+        self._sizes: dict[Size, _Size] = {}
+        self._sizes_of: dict[Atom, list[_Size]] = {}
+        self._terms: list[tuple[str, int, tuple[_Size, ...]]] = []
+        self._values: list[int] = []
+        for kind, polynomial in counted_cost(coupling).items():
+            for term in polynomial.terms:
+                assert isinstance(term, Term)
+                self._add(kind, term)
 
-    def _add_work(self, coupling: Coupling) -> None:
-        for node in coupling.graph.nodes:
-            if node.name not in coupling.graph.needed or node.outputs[0] in coupling.static:
-                continue
-            for product in rule_of(coupling.graph, node).work:
-                self._add("macs", 1, tuple(coupling.norm(dim) for dim in product))
-
-    def _add_params(self, coupling: Coupling) -> None:
-        for name, param in coupling.graph.params.items():
-            if param.trained:
-                self._add("params", 1, coupling.dims[name])
-                self._add("size", BYTES.get(param.dtype, 4), coupling.dims[name])
-
-    def _add(self, kind: str, factor: int, dims: tuple[Dim, ...]) -> None:
-        varying = list[_Polynomial]()
-        for dim in dims:
-            if isinstance(dim, Fixed):
-                factor *= dim.size
-            else:
-                varying.append(self._polynomial(dim))
-        at = len(self._terms)
-        self._terms.append((kind, factor, tuple(varying)))
-        self._values.append(factor * prod(p.size for p in varying))
+    def _add(self, kind: str, term: Term) -> None:
+        at, factor = len(self._terms), int(term.factor)
+        varying = tuple(self._size(size) for size in term.sizes)
+        self._terms.append((kind, factor, varying))
+        self._values.append(factor * prod(size.value for size in varying))
         self.totals[kind] += self._values[at]
-        for polynomial in dict.fromkeys(varying):
-            self._readers.setdefault(polynomial, []).append(at)
+        for size in dict.fromkeys(varying):
+            size.terms.append(at)
 
-    def _polynomial(self, dim: Dim) -> _Polynomial:
-        if dim not in self._sizes:
-            made = self._sizes[dim] = _Polynomial(dim, self.widths)
+    def _size(self, size: Size) -> _Size:
+        if size not in self._sizes:
+            made = self._sizes[size] = _Size(size)
             for leaf in made.by_atom:
-                self._dims_of.setdefault(leaf, []).append(made)
-        return self._sizes[dim]
+                self._sizes_of.setdefault(leaf, []).append(made)
+        return self._sizes[size]
 
     def set_width(self, leaf: Atom, width: int) -> None:
         """Let ``leaf`` keep ``width`` channels and update the totals."""
@@ -144,12 +122,12 @@ class CostModel:
         self.widths.update(widths)
         touched: dict[int, None] = {}
         for leaf in changed:
-            for polynomial in self._dims_of.get(leaf, ()):
-                polynomial.update(leaf, self.widths)
-                touched.update(dict.fromkeys(self._readers.get(polynomial, ())))
+            for size in self._sizes_of.get(leaf, ()):
+                size.update(leaf, self.widths)
+                touched.update(dict.fromkeys(size.terms))
         for at in touched:
             kind, factor, varying = self._terms[at]
-            value = factor * prod(p.size for p in varying)
+            value = factor * prod(size.value for size in varying)
             self.totals[kind] += value - self._values[at]
             self._values[at] = value
 
@@ -166,9 +144,29 @@ class CostModel:
         return share
 
 
+class _Size:
+    """One size under changing widths: an atom that changes costs the monomials that it occurs in."""
+
+    def __init__(self, size: Size) -> None:
+        self.by_atom: dict[Atom, list[int]] = {}
+        for at, (_, leaves) in enumerate(size):
+            for leaf in dict.fromkeys(leaves):
+                self.by_atom.setdefault(leaf, []).append(at)
+        self.monomials = [(monomial,) for monomial in size]
+        self.values = [size_at(one, {}) for one in self.monomials]
+        self.value = sum(self.values)
+        self.terms: list[int] = []
+
+    def update(self, leaf: Atom, widths: Mapping[Atom, int]) -> None:
+        for at in self.by_atom[leaf]:
+            value = size_at(self.monomials[at], widths)
+            self.value += value - self.values[at]
+            self.values[at] = value
+
+
 def cost_of(coupling: Coupling) -> Cost:
     """Totals of the uncut graph."""
-    return CostModel(coupling).cost()
+    return Cost(**{kind: polynomial({}) for kind, polynomial in counted_cost(coupling).items()})
 
 
 def graph_cost(graph: Graph) -> Cost:

@@ -1,6 +1,6 @@
 """How long an engine takes, as a function of how many channels each group keeps.
 
-The model is linear in features whose dependence on the widths is known from the rules (:mod:`._terms`): work by
+The model is linear in features whose dependence on the widths is known from the rules (:mod:`._engine`): work by
 kind with sizes rounded up to the engine's grain, bytes, the start of an inference, and where a target brings a
 table, the time of each layer that it knows. The weights of the features are fitted to whole networks that were
 measured: non-negative least squares on relative errors. Times are fractions of the original's time.
@@ -12,14 +12,15 @@ one exactly, so that a search which measures, corrects and plans again cannot re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...ir import Array, Atom
 from ..coupling import Coupling
-from ._layer_table import LayerTable, LayerTerm, layer_terms
-from ._terms import Term, Widths, engine_terms
+from ._engine import START, engine_cost
+from ._layer_table import TABLE, LayerTable, layer_terms
+from ._polynomial import Number, Polynomial, Widths
 
 # What a multiply-accumulate costs before anything is measured, relative to a dense one; a byte; a start.
 _PRIOR = {"dense": 1.0, "window": 1.0, "channelwise": 8.0, "product": 2.0, "weights": 1.0, "moved": 1.0}
@@ -45,46 +46,44 @@ class LatencyModel:
     """Predicts the time of a network over the original's.
 
     Attributes:
-        terms: what the features are made of.
+        parts: the polynomial of each feature.
         rates: time of one unit of each feature.
         anchor: ``(predicted, measured, slope)`` of a point that it passes through; see :meth:`anchored`.
     """
 
-    terms: tuple[Term | LayerTerm, ...]
+    parts: Mapping[str, Polynomial]
     rates: Mapping[str, float]
     anchor: tuple[float, float, float] = (0.0, 0.0, 1.0)
-    _by_atom: dict[Atom, list[Term | LayerTerm]] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        for term in self.terms:
-            for leaf in term.atoms:
-                self._by_atom.setdefault(leaf, []).append(term)
 
     @staticmethod
     def unfitted(coupling: Coupling, grain: int = 1, table: LayerTable | None = None) -> LatencyModel:
         """The model before anything is measured; layers that ``table`` knows are taken from there."""
         known = layer_terms(coupling, table) if table else ()
         skip = frozenset(node for term in known for node in term.nodes)
-        model = LatencyModel((*engine_terms(coupling, grain, skip), *known), {})
+        parts = engine_cost(coupling, grain, skip)
+        if known:
+            parts[TABLE] = Polynomial(known)
+        model = LatencyModel(parts, {})
         return model.fitted([Point(model.features({}), 1.0)])
 
     def features(self, widths: Widths) -> dict[str, float]:
         """The value of each feature where the groups have these widths."""
-        found: dict[str, float] = {}
-        for term in self.terms:
-            found[term.feature] = found.get(term.feature, 0.0) + float(term.value(widths))
-        return found
+        return {feature: float(part(widths)) for feature, part in self.parts.items()}
 
     def time(self, widths: Widths) -> float:
         """Predicted time over the original's."""
-        raw = sum(self.rates[term.feature] * float(term.value(widths)) for term in self.terms)
-        return float(self._corrected(raw))
+        return float(self(widths))
 
-    def part(self, leaf: Atom, widths: Widths) -> Array:
+    def __call__(self, widths: Widths) -> Number:
+        """The same where a width may be an array of candidates."""
+        raw = sum((self.rates[feature] * part(widths) for feature, part in self.parts.items()), start=0)
+        return self._corrected(raw)
+
+    def part(self, leaf: Atom, widths: Widths) -> Number:
         """The predicted time of what depends on ``leaf``; an array where its width is one of candidates."""
-        total: Array = np.zeros(np.shape(widths.get(leaf, leaf.size)))
-        for term in self._by_atom.get(leaf, ()):
-            total = total + self.rates[term.feature] * term.value(widths)
+        total = sum(
+            (self.rates[name] * part.part(leaf, widths) for name, part in self.parts.items()), start=0
+        )
         return total * self.anchor[2]
 
     def fitted(self, points: Sequence[Point]) -> LatencyModel:
@@ -95,13 +94,13 @@ class LatencyModel:
         shares = _fit(points, [n for n, on in zip(names, seen, strict=True) if on], whole[seen])
         rates = dict.fromkeys(names, 0.0)
         rates.update(zip([n for n, on in zip(names, seen, strict=True) if on], shares, strict=True))
-        return replace(self, rates=rates, anchor=(0.0, 0.0, 1.0), _by_atom={})
+        return replace(self, rates=rates, anchor=(0.0, 0.0, 1.0))
 
     def anchored(
         self, widths: Widths, measured: float, other: tuple[Widths, float] | None = None
     ) -> LatencyModel:
         """The model shifted to be right at ``widths``; its slope too where ``other`` was measured as well."""
-        here = replace(self, anchor=(0.0, 0.0, 1.0), _by_atom={})
+        here = replace(self, anchor=(0.0, 0.0, 1.0))
         predicted = here.time(widths)
         slope = measured / predicted if predicted > 0 else 1.0
         if other is not None:
@@ -109,9 +108,9 @@ class LatencyModel:
             rise = other[1] - measured
             # Two noisy measurements close to each other would give any slope.
             slope = min(max(rise / run if run else slope, slope / _BEND), slope * _BEND)
-        return replace(self, anchor=(predicted, measured, slope), _by_atom={})
+        return replace(self, anchor=(predicted, measured, slope))
 
-    def _corrected(self, raw: float) -> float:
+    def _corrected(self, raw: Number) -> Number:
         predicted, measured, slope = self.anchor
         return measured + slope * (raw - predicted)
 
@@ -119,9 +118,9 @@ class LatencyModel:
 def _fit(points: Sequence[Point], names: Sequence[str], whole: Array) -> Array:
     """Rates of the features: least squares on relative errors, none negative, pulled a little to the prior."""
     prior = np.array([_PRIOR.get(name, 1.0) for name in names]) * whole
-    prior[[name == "start" for name in names]] = 0.0
+    prior[[name == START for name in names]] = 0.0
     prior *= (1 - _START) / (prior.sum() or 1.0)
-    prior[[name == "start" for name in names]] = _START
+    prior[[name == START for name in names]] = _START
     rows = np.array([[point.features[name] for name in names] for point in points]) / whole
     scale = np.array([point.weight / point.time for point in points])
     left = np.vstack([rows * scale[:, None], np.sqrt(_RIDGE) * np.eye(len(names))])

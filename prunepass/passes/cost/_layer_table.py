@@ -20,7 +20,7 @@ import numpy as np
 from ...ir import Array, Atom, Node
 from ..coupling import Coupling
 from ._kinds import MOVED, codes_read, dtype_of, kind_of, live_nodes
-from ._terms import Size, Widths, atoms_in, free_atoms, size_at, split_sizes
+from ._polynomial import Size, Sizes, Widths, atoms_in, size_at
 
 TABLE = "table"
 _NEAR = 1e-9
@@ -55,19 +55,18 @@ class Layer:
 
 def layers_of(coupling: Coupling) -> tuple[Layer, ...]:
     """The layers that do counted work, and have a size that varies."""
-    free = free_atoms(coupling)
-    found = []
+    sizes, found = Sizes(coupling), []
     for node, rule in live_nodes(coupling):
         kind = kind_of(coupling, node)
         if kind == MOVED or not rule.work:
             continue
-        layer = _layer(coupling, node, kind, free)
+        layer = _layer(coupling, node, kind, sizes)
         if layer.axes:
             found.append(layer)
     return tuple(found)
 
 
-def _layer(coupling: Coupling, node: Node, kind: str, free: frozenset[Atom]) -> Layer:
+def _layer(coupling: Coupling, node: Node, kind: str, sizes: Sizes) -> Layer:
     axes: dict[Size, int] = {}
     shapes, pattern = [], []
     for name in node.inputs:
@@ -76,8 +75,8 @@ def _layer(coupling: Coupling, node: Node, kind: str, free: frozenset[Atom]) -> 
         tensor = coupling.graph.tensor(name)
         shapes.append([*tensor.shape, tensor.dtype])
         for dim in coupling.dims[name]:
-            _, sizes = split_sizes((dim,), free)
-            pattern.append(axes.setdefault(sizes[0], len(axes)) if sizes else -1)
+            _, varying = sizes.split((dim,))
+            pattern.append(axes.setdefault(varying[0], len(axes)) if varying else -1)
     attrs = {key: str(value) for key, value in node.attrs.items()}
     dtype = dtype_of(coupling.graph, node)
     coded = [dtype] if codes_read(coupling.graph, node) else []
@@ -95,7 +94,6 @@ class LayerTerm:
     logs: Array
     power: Array
     residuals: Array
-    feature: str = TABLE
 
     @property
     def atoms(self) -> frozenset[Atom]:

@@ -1,4 +1,4 @@
-"""Which widths a group may take: the grain that an engine rewards, carried to the atoms of products."""
+"""The widths that a group may keep: the grain that an engine rewards, carried to the atoms of products."""
 
 from __future__ import annotations
 
@@ -7,9 +7,26 @@ from dataclasses import dataclass, field
 from math import ceil, gcd
 from math import prod as product
 
-from ...ir import Atom, Dim, Dims, Fixed, Node, Prod, Sum, atoms_of, kept_size, rule_of
+import numpy as np
+
+from ...ir import (
+    Array,
+    Atom,
+    Dim,
+    Dims,
+    Fixed,
+    Index,
+    Node,
+    Prod,
+    Sum,
+    UsageError,
+    atoms_of,
+    kept_size,
+    rule_of,
+)
 from ..cost import dtype_of, kind_of, live_nodes
-from ..coupling import Coupling
+from ..coupling import Coupling, Group
+from ._ratios import fractions_of
 
 _COMPARED = 2
 
@@ -45,26 +62,26 @@ class Grain:
         return max(1, self.align, *(int(step) for step in self.by_work.values()))
 
 
-def steps(coupling: Coupling, grain: Grain | int) -> dict[Atom, int]:
-    """For every group's atom the step in which its width may shrink so that whole dims stay aligned.
+def multiples(coupling: Coupling, grain: Grain | int) -> dict[Atom, int]:
+    """For every group's atom the multiple that its width comes in so that whole dims stay aligned.
 
     A dim that is a product is aligned when one factor is: inner factors large enough carry the grain
     (head_dim), otherwise they stay whole and the outer ones move in the steps that remain (channels per
     group 4, align 8: the number of groups moves in twos). A width that is not a multiple to begin with
     can only be brought down to the multiple below; one that is narrower than it moves in the grain's minimum.
     """
-    wanted = Grain(grain) if isinstance(grain, int) else grain
+    grain = Grain(grain) if isinstance(grain, int) else grain
     found = {group.atom: 1 for group in coupling.prunable if group.atom is not None}
-    if wanted.coarsest <= 1:
+    if grain.coarsest <= 1:
         return found
-    asked: dict[Atom, list[int]] = {leaf: [] for leaf in found}
-    for align, tensors in _by_align(coupling, wanted).items():
+    wishes: dict[Atom, list[int]] = {leaf: [] for leaf in found}
+    for align, tensors in _by_align(coupling, grain).items():
         for part in _parts(tensors) if align > 1 else ():
             for leaf, step in _shares(part, align):
-                if leaf in asked:
-                    asked[leaf].append(step)
+                if leaf in wishes:
+                    wishes[leaf].append(step)
     # What one dim frees may still be needed by another one: the coarsest wish holds.
-    return {leaf: max(wishes, default=wanted.narrow(leaf.size)) for leaf, wishes in asked.items()}
+    return {leaf: max(steps, default=grain.narrow(leaf.size)) for leaf, steps in wishes.items()}
 
 
 def _by_align(coupling: Coupling, grain: Grain) -> dict[int, list[Dims]]:
@@ -146,3 +163,78 @@ def allowed_widths(size: int, step: int, floor: float, least: int = 1) -> list[i
         return [size]
     top = (size - 1) // step * step
     return [size, *(width for width in range(top, 0, -step) if width >= least)]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupWidths:
+    """A group, its channels in the order in which they go, and the widths that it may keep.
+
+    Attributes:
+        order: channels, the lowest score first; of equals the first one.
+        scores: of the channels, in that order.
+        widths: descending.
+    """
+
+    group: Group
+    atom: Atom
+    order: Index
+    scores: Array
+    widths: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return self.group.name
+
+    @property
+    def size(self) -> int:
+        return self.group.size
+
+    def removed(self, width: int) -> Index:
+        """The channels that go where ``width`` stay."""
+        return np.sort(self.order[: self.size - width])
+
+    def losses(self) -> Array:
+        """For each step from one width to the next the mean score of the channels that it takes."""
+        starts = self.size - np.asarray(self.widths)
+        return np.add.reduceat(self.scores, starts)[:-1] / np.diff(starts)
+
+
+def group_widths(
+    coupling: Coupling,
+    scores: Mapping[str, Array],
+    grain: Grain,
+    floor: float = 0.0,
+    ratios: Mapping[str, float] | None = None,
+) -> tuple[GroupWidths, ...]:
+    """The prunable groups with the widths that grain, floor and ratios leave each.
+
+    Raises:
+        UsageError: a score is missing or not finite, or a ratio is for a layer that is not there.
+    """
+    step, least = multiples(coupling, grain), least_widths(coupling)
+    fractions = fractions_of(coupling, ratios or {})
+    found = []
+    for group in coupling.prunable:
+        assert group.atom is not None
+        values = _checked(group, scores)
+        order = np.argsort(values, kind="stable")
+        widths = allowed_widths(group.size, step[group.atom], floor, least[group.atom])
+        if group.name in fractions:
+            widths = [_nearest(widths, fractions[group.name] * group.size)]
+        found.append(GroupWidths(group, group.atom, order, values[order], tuple(widths)))
+    return tuple(found)
+
+
+def _checked(group: Group, scores: Mapping[str, Array]) -> Array:
+    values = np.asarray(scores.get(group.name, ()), dtype=np.float64)
+    if values.shape != (group.size,) or not np.all(np.isfinite(values)):
+        raise UsageError(
+            f"scores of group '{group.name}' are not {group.size} finite numbers",
+            advice="a score gives one number per channel, larger = keep",
+        )
+    return values
+
+
+def _nearest(widths: list[int], most: float) -> int:
+    """The largest of the widths that is at most ``most``, else the least."""
+    return next((width for width in widths if width <= most + 1e-9), widths[-1])

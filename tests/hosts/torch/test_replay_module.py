@@ -12,7 +12,7 @@ from torch import nn
 
 from prunepass.hosts.torch import ReplayMismatch, capture, export, replay_module
 from prunepass.ir import Graph, UnsupportedError
-from prunepass.passes import Policy, couple, cut
+from prunepass.passes import Select, couple, cut
 from tests.hosts.torch.nets import Contrary, Heads, Literal, Shared, Standardised, TwoConvs
 from tests.hosts.torch.trials import assert_computes, cut_module, double, random_cut
 
@@ -339,7 +339,7 @@ def test_weights_that_are_standardised_are_cut_as_far_as_their_own_code_runs() -
     before = capture(export(model, inputs), form="module")
     coupling = couple(before)
     scores = {group.name: np.arange(float(group.size)) for group in coupling.prunable}
-    after = cut(before, Policy("channels=0.34").plan(coupling, scores))
+    after = cut(before, Select("channels=0.34").plan(coupling, scores))
     small = replay_module(model, before, after, inputs)
     assert [conv.weight.shape[:2] for conv in small[::2]] == [(2, 3), (2, 2), (5, 2)]
     assert_computes(small, inputs, after)

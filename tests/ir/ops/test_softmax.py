@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prunepass.ir import BudgetError, evaluate
-from prunepass.passes import Policy, couple, cut, plan_for, prove, random_inputs
+from prunepass.passes import Select, couple, cut, plan_for, prove, random_inputs
 from tests.graphs import Builder
 from tests.law import free_atoms, solved
 from tests.probe import assert_bound, data, probe_aten, probe_onnx
@@ -84,11 +84,11 @@ def test_two_entries_of_a_softmax_stay() -> None:
     x = net.linear(net.input(3, 5), 8, path="a")
     graph = net.graph(net.linear(net.add("softmax", x, axes=(1,)), 4, path="b"))
     coupling = couple(graph)
-    policy = Policy(budget="channels=0.25")
+    policy = Select(budget="channels=0.25")
     plan = policy.plan(coupling, {"a": np.arange(8.0)})
     assert len(plan.cuts["a"].remove) == 6
     with pytest.raises(BudgetError):
-        Policy(budget="channels=0.125").plan(coupling, {"a": np.arange(8.0)})
+        Select(budget="channels=0.125").plan(coupling, {"a": np.arange(8.0)})
 
 
 @pytest.mark.parametrize("way", ["joined", "looked up"])
