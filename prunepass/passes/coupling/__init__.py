@@ -6,6 +6,10 @@ from ._coupling import Member as Member
 from ._coupling import couple as couple
 from ._coupling import produced as produced
 from ._coupling import static_values as static_values
+from ._reads import ReadPlace as ReadPlace
+from ._reads import masked_groups as masked_groups
+from ._reads import read_masks as read_masks
+from ._reads import reads as reads
 from ._stream import Read as Read
 from ._stream import Step as Step
 from ._stream import drop as drop
