@@ -1,0 +1,219 @@
+"""Observation: statistics of reads from batches that run through an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from ...ir import Array, Graph, UsageError
+from ..coupling import Coupling, ReadPlace, reads
+from ._activations import Activations
+from .statistics import Statistic, asked_of, borrowed_of
+
+Place: TypeAlias = tuple[str, int]
+_Key: TypeAlias = "tuple[Statistic, Place]"
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """One batch, ready to run.
+
+    Attributes:
+        inputs: arrays by input name.
+        samples: number of samples in it.
+        labels: class of each, None where there are none.
+        batch: as the user gave it, for the loss.
+    """
+
+    inputs: Mapping[str, Array]
+    samples: int = 1
+    labels: Array | None = None
+    batch: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What was seen: by statistic and read an array whose last axis is that of the read.
+
+    Attributes:
+        source: ``model``, ``synthetic`` or ``data``.
+        reads: the reads of the network.
+        samples: number of samples seen; 0 where the model itself was asked.
+        unknown: names and axes of values of which the source says nothing.
+    """
+
+    source: str
+    arrays: Mapping[_Key, Array]
+    reads: tuple[ReadPlace, ...] = ()
+    samples: int = 0
+    unknown: frozenset[Place] = field(default_factory=frozenset)
+
+    def __getitem__(self, key: tuple[Statistic, ReadPlace]) -> Array:
+        """What one statistic says of one read.
+
+        Raises:
+            UsageError: it was not observed, or the source does not know.
+        """
+        statistic, read = key
+        found = self.get(statistic, read.place)
+        if found is None:
+            why = (
+                f"the source '{self.source}' does not know it"
+                if read.place in self.unknown
+                else "nobody asked"
+            )
+            raise UsageError(
+                f"there is no {statistic} of '{read.value}', axis {read.axis}: {why}",
+                advice="name it among the statistics to observe, or observe data",
+            )
+        return found
+
+    def get(self, statistic: Statistic, place: Place) -> Array | None:
+        """What one statistic says of one axis of a value; None where it is not known."""
+        return self.arrays.get((statistic, place))
+
+    def has(self, statistics: Iterable[Statistic]) -> bool:
+        """Whether every read was observed with all of these."""
+        seen = {statistic for statistic, _ in self.arrays}
+        return seen.issuperset(statistics) or (not self.arrays and bool(self.unknown))
+
+    def of_group(self, name: str) -> tuple[ReadPlace, ...]:
+        """Reads of one group."""
+        return tuple(read for read in self.reads if name in read.groups)
+
+
+class Source(Protocol):
+    """Where statistics come from: the model itself, synthetic inputs, data."""
+
+    def __call__(self, coupling: Coupling, statistics: Sequence[Statistic]) -> Observed: ...
+
+
+class Runs(Protocol):
+    """What observation needs of an executor."""
+
+    @property
+    def graph(self) -> Graph: ...
+
+    def walk(self, given: Mapping[str, Any], *, wanted: Any) -> Iterator[tuple[str, Any]]: ...
+
+    def gradients(
+        self, given: Mapping[str, Any], *, wanted: Any, loss: Callable[[Sequence[Any]], Any]
+    ) -> Iterator[tuple[str, Any, Any]]: ...
+
+    def array(self, tensor: Any) -> Array: ...
+
+
+def places_of(coupling: Coupling) -> tuple[Place, ...]:
+    """Names and axes of the values to look at: those that are read, and what they are multiplied with."""
+    values = coupling.graph.values
+    found = dict.fromkeys(
+        place
+        for read in reads(coupling)
+        for place in (read.place, *read.others)
+        if place[0] in values and place[0] not in coupling.static
+    )
+    return tuple(found)
+
+
+def observe_batches(
+    coupling: Coupling,
+    executor: Runs,
+    feeds: Iterable[Feed],
+    statistics: Sequence[Statistic],
+    *,
+    loss: Callable[[Sequence[Any], Any], Any] | None = None,
+    source: str = "data",
+) -> Observed:
+    """Fold every batch into every statistic, value by value, as the executor makes them.
+
+    Args:
+        loss: of outputs and batch, for statistics that ask for gradients.
+
+    Raises:
+        UsageError: a batch lacks what a statistic asks for.
+    """
+    folding = _Folding.of(coupling, statistics)
+    samples = 0
+    for feed in feeds:
+        if feed.samples:
+            folding.take(executor, feed, loss)
+            samples += feed.samples
+    return Observed(source, folding.finished(), reads(coupling), samples)
+
+
+@dataclass
+class _Folding:
+    """Statistics on their way.
+
+    Attributes:
+        axes: of each value the axes to look at.
+        holders: by statistic the one from whose sums it is finished.
+    """
+
+    axes: Mapping[str, Sequence[int]]
+    holders: Mapping[Statistic, Statistic]
+    along: Mapping[str, int]
+    held: dict[_Key, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(coupling: Coupling, statistics: Sequence[Statistic]) -> _Folding:
+        axes: dict[str, list[int]] = {}
+        for name, axis in places_of(coupling):
+            axes.setdefault(name, []).append(axis)
+        asked = tuple(dict.fromkeys(statistics))
+        holders = {one: next((o for o in borrowed_of(one) if o in asked), one) for one in asked}
+        return _Folding(axes, holders, sample_axes(coupling.graph))
+
+    def take(self, executor: Runs, feed: Feed, loss: Callable[[Sequence[Any], Any], Any] | None) -> None:
+        """Fold one batch."""
+        self._check(feed)
+        if any("loss" in asked_of(one) for one in self.holders):
+            if loss is None:
+                raise UsageError("gradients need a loss", advice="give the task a loss: loss(outputs, batch)")
+            made = executor.gradients(
+                feed.inputs, wanted=tuple(self.axes), loss=lambda outputs: loss(outputs, feed.batch)
+            )
+        else:
+            walked = executor.walk(feed.inputs, wanted=tuple(self.axes))
+            made = ((name, tensor, None) for name, tensor in walked)
+        for name, tensor, gradient in made:
+            for axis in self.axes[name]:
+                seen = Activations(
+                    tensor,
+                    axis,
+                    executor.array,
+                    feed.samples,
+                    self.along.get(name),
+                    feed.labels,
+                    gradient,
+                    name,
+                )
+                self._fold(seen)
+
+    def _check(self, feed: Feed) -> None:
+        for one in self.holders:
+            if "target" in asked_of(one) and feed.labels is None:
+                raise UsageError(
+                    f"{one} needs the class of every sample, and a batch has no targets",
+                    advice="give pairs of input and target; targets are whole numbers, one a sample",
+                )
+
+    def _fold(self, seen: Activations) -> None:
+        for holder in dict.fromkeys(self.holders.values()):
+            key = holder, (seen.name, seen.axis)
+            before = self.held[key] if key in self.held else holder.start()
+            self.held[key] = holder.fold(before, seen)
+
+    def finished(self) -> dict[_Key, Array]:
+        """What every statistic says of every place."""
+        return {
+            (one, place): one.finish(self.held[holder, place])
+            for one, holder in self.holders.items()
+            for place in dict.fromkeys(place for _, place in self.held)
+        }
+
+
+def sample_axes(graph: Graph) -> Mapping[str, int]:
+    """The axis of every value along which the samples of a batch lie."""
+    return dict.fromkeys(graph.values, 0)
