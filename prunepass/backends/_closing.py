@@ -1,4 +1,4 @@
-"""What every engine does alike: a with block closes it."""
+"""Engine base class that a ``with`` block closes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called of CUDA's runtime, under CUDA's own names."""
+"""Typed seam to CUDA's runtime, under CUDA's own names."""
 # ruff: noqa: N802, N815
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a backend can build here."""
+"""Availability of a backend on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend and an engine are: the whole contract that measuring, saving and checking rely on."""
+"""The backend and engine protocols: the whole contract that measuring, saving and checking rely on."""
 
 from __future__ import annotations
 

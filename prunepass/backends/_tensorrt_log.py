@@ -1,4 +1,4 @@
-"""What TensorRT says while it works: kept, so that an error can tell it and the layers can be read.
+"""TensorRT's log, kept so that an error can quote it and the layers can be read from it.
 
 An ``IErrorRecorder`` would be the other way to errors; one set from Python crashes when its builder is freed.
 """

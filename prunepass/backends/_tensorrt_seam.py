@@ -1,4 +1,4 @@
-"""What is called of TensorRT: the one place where its untyped objects get types.
+"""Typed seam to TensorRT: the one place where its untyped objects get types.
 
 The protocols bear TensorRT's own class names and list exactly the members that are used, so that a test can
 hold them against the installed package and against the lists of those that cannot be installed.

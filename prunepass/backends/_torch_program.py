@@ -1,4 +1,4 @@
-"""What PyTorch can run, brought to one form: a module of its own, and how arrays become its arguments."""
+"""PyTorch models in one form: a module of its own, and arrays as its arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a PyTorch module does step by step: its leaf modules, or the operators of its graph, and their times."""
+"""Layers of a PyTorch model with their times: leaf modules, or operators of its graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``prunepass check`` finds."""
+"""Findings of ``prunepass check``."""
 
 from __future__ import annotations
 

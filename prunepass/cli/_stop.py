@@ -1,4 +1,4 @@
-"""What tells a command to stop: Ctrl-C, a build tool, a terminal that is gone. It unwinds the stack, once.
+"""Signals that stop a command: Ctrl-C, a build tool, a terminal that is gone. They unwind the stack, once.
 
 An error that a signal turns into on its way up (an extension that was just being imported calls itself broken)
 says nothing of the signal, so what came is remembered here and decides the exit code.

@@ -1,4 +1,4 @@
-"""What commands speak through: results on stdout, messages on stderr, tables and progress."""
+"""The console of commands: results on stdout, messages on stderr, tables and progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a demonstration puts its pictures."""
+"""The folder that a demonstration puts its pictures in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demonstrations say of each network, and its table."""
+"""Summaries of the demonstrations by network, and their table."""
 
 from __future__ import annotations
 

@@ -43,6 +43,11 @@ from ._evaluate import cast as cast
 from ._evaluate import evaluate as evaluate
 from ._evaluate import plain_step as plain_step
 from ._evaluate import walk as walk
+from ._executor import Executor as Executor
+from ._executor import Loss as Loss
+from ._executor import NumpyExecutor as NumpyExecutor
+from ._executor import Tensor as Tensor
+from ._executor import no_gradients as no_gradients
 from ._flow import Flow as Flow
 from ._flow import Sampler as Sampler
 from ._flow import evaluated as evaluated
@@ -70,7 +75,12 @@ from ._registry import Registry as Registry
 from ._registry import registry as registry
 from ._signals import handled as handled
 from ._signals import undisturbed as undisturbed
+from ._slices import Slices as Slices
+from ._slices import counted as counted
 from ._space import Space as Space
+from ._stepping import Job as Job
+from ._stepping import Masks as Masks
+from ._stepping import StepExecutor as StepExecutor
 from ._steps import parse_steps as parse_steps
 from ._text import excerpt as excerpt
 from ._text import node_text as node_text

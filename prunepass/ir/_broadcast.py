@@ -1,4 +1,4 @@
-"""What operators that work entry by entry under broadcasting have in common.
+"""Rules and flows shared by operators that work entry by entry under broadcasting.
 
 Rule: shapes are aligned at the last axis; entries of one axis are the same index space in the result and in
 every operand that is not broadcast along it.

@@ -1,4 +1,4 @@
-"""What a rule sees of a node in a graph."""
+"""The call of a node: attributes, shapes and constants as a rule sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cut means for one node: new attributes, and the masked evaluation that the cut node must equal.
+"""Effect of a cut on one node: new attributes, and the masked evaluation that the cut node must equal.
 
 Both read the rule and nothing else, so they hold for every operator alike.
 """

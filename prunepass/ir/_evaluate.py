@@ -50,14 +50,19 @@ def walk(
         operands = tuple(
             None if name is None else _operand(graph, name, made, replaced, dtype) for name in node.inputs
         )
-        for name, array in zip(node.outputs, _run(run, graph, node, operands), strict=False):
+        for name, array in zip(node.outputs, run_step(run, graph, node, operands), strict=False):
             made[name] = cast(array, dtype)
             yield name, made[name]
         for name in last.get(at, ()):
             made.pop(name, None)
 
 
-def _run(run: Step, graph: Graph, node: Node, operands: tuple[Array | None, ...]) -> tuple[Array, ...]:
+def run_step(run: Step, graph: Graph, node: Node, operands: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """The results of one node.
+
+    Raises:
+        UnsupportedError: it fails; names the node.
+    """
     try:
         with np.errstate(all="ignore"):
             return run(graph, node, registry()[node.op], operands)

@@ -1,4 +1,4 @@
-"""How magnitudes and moments pass through an operator: one :class:`Flow` per family.
+"""Flow of magnitudes and moments through an operator: one :class:`Flow` per family.
 
 *Magnitude* is the abs-forward of data-flow bounds: nonnegative arrays in, nonnegative arrays out, biases and
 shifts already zeroed by the caller where they are not wanted. *Inflow* is, for each entry of a data operand,

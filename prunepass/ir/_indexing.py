@@ -1,4 +1,4 @@
-"""What operators with an index have in common: axes it meets, dims it makes, what flows through."""
+"""Rules and flows shared by operators with an index: axes met, dims made."""
 
 from __future__ import annotations
 

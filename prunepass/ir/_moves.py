@@ -1,4 +1,4 @@
-"""What operators that move or make entries have in common: dims that stay, broadcasting, constants."""
+"""Rules and flows shared by operators that move or make entries: dims that stay, broadcasting, constants."""
 
 from __future__ import annotations
 

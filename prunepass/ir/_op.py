@@ -1,4 +1,4 @@
-"""How an operator is declared: once, over dims.
+"""The declaration of an operator, made once, over dims.
 
 An :class:`Op` holds everything this library knows of an operator. Its ``rule`` says which dims of operands
 and results are the same index space, which are summed over, which hold statistics, which must not be cut

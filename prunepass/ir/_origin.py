@@ -1,4 +1,4 @@
-"""Where a node comes from in the user's own model."""
+"""Origin of a node in the user's own model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators that reduce axes have in common.
+"""Rules and flows shared by operators that reduce axes.
 
 Rule: axes that are not reduced pass; reduced ones are *contracted* where an entry of zero is the same as no
 entry (sums, norms), else they hold *statistics* (means, maxima, variances). Neutral attributes are ``axes``,

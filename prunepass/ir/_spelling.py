@@ -1,4 +1,4 @@
-"""What spellings of moving operators have in common: axes in order, targets with -1, dtypes by name."""
+"""Attributes of moving operators in neutral form: axes in order, targets with -1, dtypes by name."""
 
 from __future__ import annotations
 

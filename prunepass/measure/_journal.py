@@ -1,4 +1,4 @@
-"""What was measured before: a file of JSON lines, so that a long measurement goes on where it was stopped."""
+"""Journal of measurements: a file of JSON lines, so that a long one goes on where it was stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a measurement reports that it is alive."""
+"""Progress reports of a measurement."""
 
 from __future__ import annotations
 

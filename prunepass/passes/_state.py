@@ -1,4 +1,4 @@
-"""What a pipeline hands from pass to pass, and what a pass is."""
+"""The state that a pipeline hands from pass to pass, and the protocol of a pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine made of a model, and how two of them differ layer by layer."""
+"""Layers of an engine, and the difference of two engines layer by layer."""
 
 from __future__ import annotations
 

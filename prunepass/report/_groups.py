@@ -1,4 +1,4 @@
-"""What was cut where: a skyline of all groups, a bar for each, and the pinned ones by reason."""
+"""Pictures of the groups: a skyline of all, a bar for each, and the pinned ones by reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine made of both models: how many layers of each kind, and all of them side by side."""
+"""Engine layers of both models: counts by kind, and all of them side by side."""
 
 from __future__ import annotations
 

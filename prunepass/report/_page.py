@@ -1,4 +1,4 @@
-"""What a report shows, as one value: from a prune, an analysis or a sweep."""
+"""Contents of a report as one value: from a prune, an analysis or a sweep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials no other one beats."""
+"""The Pareto front of trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who does the work on this machine: pruning by several processes, measuring by one thing at a time."""
+"""Workers of a sweep on one machine: several processes prune, one thing at a time is measured."""
 
 from __future__ import annotations
 

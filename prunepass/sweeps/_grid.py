@@ -1,4 +1,4 @@
-"""What is tried: every combination of budgets, scores and alignments."""
+"""The grid of candidates: every combination of budgets, scores and alignments."""
 
 from __future__ import annotations
 

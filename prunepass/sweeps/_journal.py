@@ -1,4 +1,4 @@
-"""What a folder remembers, so that a sweep that was stopped goes on where it was."""
+"""Journal of a sweep in its folder, so that one that was stopped goes on where it was."""
 
 from __future__ import annotations
 

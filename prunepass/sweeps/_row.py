@@ -1,4 +1,4 @@
-"""What is known of one candidate, and where it goes."""
+"""One row of a sweep: figures of a candidate, and its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which multiple of channels an engine rewards, decided from times at neighbouring widths."""
+"""The channel staircase of an engine: the multiple that it rewards, from times at neighbouring widths."""
 
 from __future__ import annotations
 

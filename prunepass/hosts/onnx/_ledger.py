@@ -1,4 +1,4 @@
-"""What a walk over a model knows of every tensor by its ONNX name."""
+"""Tensors of a model by ONNX name, as a walk over it knows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is left to do on an edited model: shapes that it states, and paths that it should not."""
+"""Clean-up of an edited model: shapes that it states, and paths that it should not."""
 
 from __future__ import annotations
 

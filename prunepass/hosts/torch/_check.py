@@ -1,4 +1,4 @@
-"""Whether the host's model, captured again, is the cut graph; if not, where in the user's source and why."""
+"""Check of a replayed module: captured again, it is the cut graph; else the place in the user's source and the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a captured model is where it should be something else: the first difference between two graphs."""
+"""The first difference between a captured model and the graph that it should be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to demand of the next plan when the host's code contradicted this one."""
+"""Pins and ties for the next plan where the host's code contradicted this one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a node stands in the user's own source: frames of stack traces and of exceptions."""
+"""Places in the user's own source: frames of stack traces and of exceptions."""
 
 from __future__ import annotations
 

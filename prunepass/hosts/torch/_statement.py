@@ -1,4 +1,4 @@
-"""What the user's own source says: which attributes a class reads, and which numbers a call writes out."""
+"""Reading the user's own source: attributes that a class reads, and numbers that a call writes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the outputs rests on each value: what flows out is shared among what flows in.
+"""Importance of each value for the outputs: what flows out is shared among what flows in.
 
 An error that is a given fraction of a value's variance stays about that fraction through layers and
 normalisations. Where values are added or joined, each carries the part of the variance that it brings: an error

@@ -1,4 +1,4 @@
-"""What the model itself knows of its data: samples of every value that normalisations pin down.
+"""Moments without data: samples of every value that the model's own normalisations pin down.
 
 A normalisation with trained statistics says how its result is distributed whatever it reads; from there
 samples go through activations, sums and weights by each operator's own transfer. Nothing is measured on data

@@ -1,4 +1,4 @@
-"""Where a constant shift of a value can go: measured on the operator itself, cut down to single channels.
+"""Slots for a constant shift of a value: measured on the operator itself, cut down to single channels.
 
 An operator declares which operand adds to its result (``shift_out``) or to its data (``shift_in``). How much
 one unit there is worth (factors such as ``alpha``, signs) is what its own evaluation says, at size one.

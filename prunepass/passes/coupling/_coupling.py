@@ -1,4 +1,4 @@
-"""Which channels are tied together: the solution of all operator rules of a graph.
+"""Coupled channels: the solution of all operator rules of a graph.
 
 Every rule's dims are unified with those of the tensors it names. What is left are atoms; each unpinned atom
 that some float weight holds and some operator sums over (or takes statistics of) is one group of coupled

@@ -1,4 +1,4 @@
-"""What becomes of a host's own rounding where numbers turn into whole codes.
+"""Effect of a host's own rounding where numbers turn into whole codes.
 
 A number near the middle between two codes becomes one or the other by its last bit, and no bound on the rounding
 of outputs holds any more. How far outputs then move is what the reference itself tells, run again with every

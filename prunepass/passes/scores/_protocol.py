@@ -1,4 +1,4 @@
-"""What a score is, and what scores have in common."""
+"""The protocol of a score, and helpers that scores share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stays wrong after the mean of a cut channel has moved into a bias."""
+"""Residual variance after bias compensation."""
 
 from __future__ import annotations
 
