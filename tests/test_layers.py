@@ -21,7 +21,7 @@ ROOMS["scores"] = set(ROOMS)
 ROOMS["rewrites"] = set(ROOMS) - {"scores"}
 ROOMS["policies"] = set(ROOMS)
 ROOMS["proof"] = set(ROOMS)
-TOP = {"__init__", "_auto", "_pipeline", "_standard", "_state", "_tables"}
+TOP = {"__init__", "_auto", "_observed", "_pipeline", "_standard", "_state", "_tables"}
 ROOT_FILES = {"__init__", "__main__", "_analyze", "_options", "_prune", "testing"}
 LIGHT = {"numpy", "msgspec", "prunepass"} | sys.stdlib_module_names
 

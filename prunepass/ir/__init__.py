@@ -1,5 +1,6 @@
 """The neutral graph, the dim algebra and the operator declarations."""
 
+from ._batch import batching as batching
 from ._broadcast import PRODUCT as PRODUCT
 from ._broadcast import SUM as SUM
 from ._call import call_of as call_of

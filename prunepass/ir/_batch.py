@@ -144,9 +144,7 @@ class _Probe:
         batched = [(axis, self._shape(node.inputs[at])) for at, axis in axes.items()]
         for name in node.outputs:
             shape = self.graph.values[name].shape if name else ()
-            likely = [
-                axis for axis, read in batched if len(shape) == len(read) and shape[axis] == read[axis]
-            ]
+            likely = [axis for axis, read in batched if len(shape) == len(read) and shape[axis] == read[axis]]
             if likely:
                 self.found.axes[name] = likely[0]
             else:

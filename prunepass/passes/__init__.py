@@ -17,6 +17,9 @@ from ._state import Observer as Observer
 from ._state import Pass as Pass
 from ._state import State as State
 from ._tables import passes as passes
+from ._task import Batch as Batch
+from ._task import Task as Task
+from ._task import task_of as task_of
 from .cost import Budget as Budget
 from .cost import Cost as Cost
 from .cost import CostModel as CostModel

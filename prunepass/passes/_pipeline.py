@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from ..ir import Graph, PrunepassError, parse_steps, verify_graph
+from ._observed import asked_by
 from ._options import build, to_text
 from ._state import Observer, Pass, State, check_order
 from ._tables import passes
@@ -34,15 +35,21 @@ class Pipeline:
     def __str__(self) -> str:
         return " | ".join(to_text(step) for step in self.steps)
 
-    def __call__(self, graph: Graph, observers: Sequence[Observer] = ()) -> State:
-        """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it."""
-        check_order(self.steps, State.start(graph).made())
+    def __call__(self, graph: Graph, observers: Sequence[Observer] = (), **facts: Any) -> State:
+        """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it.
+
+        Args:
+            facts: fields of :class:`State` that are there before the first pass, as ``task`` and ``executor``.
+        """
+        state = State.start(graph).having(**facts)
+        check_order(self.steps, state.made())
         verify_graph(graph)
-        return self.resume(State.start(graph), observers)
+        return self.resume(state, observers)
 
     def resume(self, state: State, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on what earlier ones left; see :meth:`__call__`."""
         done: list[str] = []
+        state = state.having(asked=asked_by(self.steps))
         for step in self.steps:
             for observer in observers:
                 observer.before(step.name, state)

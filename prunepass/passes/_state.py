@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ..ir import Array, Graph, UsageError
+from ..ir import Array, Executor, Graph, UsageError
 from ._plan import Plan
 
 if TYPE_CHECKING:
     from ._auto import Choice
+    from ._task import Task
+    from .analyses import Observed, Statistic
     from .coupling import Coupling
     from .policies import Clocked
     from .proof import Proof
@@ -36,6 +38,10 @@ class State:
         scores: the scores that the plan was made from, by group name.
         choice: how ``auto`` chose among the candidates.
         compensation: the repair of the plan.
+        task: data, loss, evaluation and training, as far as the user gave them.
+        executor: runs ``original`` in its host; None runs it in numpy.
+        asked: by source of statistics what passes of the pipeline want of it.
+        seen: by source of statistics what was observed.
         proof: that ``graph`` computes what ``original`` computes with the cut channels masked.
         extra: facts of passes from elsewhere, by name.
     """
@@ -52,6 +58,10 @@ class State:
     choice: Choice | None = None
     compensation: Compensation | None = None
     proof: Proof | None = None
+    task: Task | None = None
+    executor: Executor | None = None
+    asked: Mapping[str, tuple[Statistic, ...]] | None = None
+    seen: Mapping[str, Observed] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod

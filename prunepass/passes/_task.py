@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import isfinite
@@ -112,12 +112,13 @@ class Task:
         data = self.need("data", "a reader of data")
         if isinstance(data, Images):
             return data.of_graph(graph)
-        return data() if callable(data) and not _can_iterate(data) else data
+        made: Iterable[Any] = data() if callable(data) and not _can_iterate(data) else data
+        return made
 
-    def mean_loss(self, outputs: tuple[Any, ...], batch: Any) -> Any:
+    def mean_loss(self, outputs: Sequence[Any], batch: Any) -> Any:
         """The loss of what a model gives: its only output, or all of them in order."""
         loss = self.need("loss", "a gradient")
-        return loss(outputs[0] if len(outputs) == 1 else outputs, batch)
+        return loss(outputs[0] if len(outputs) == 1 else tuple(outputs), batch)
 
     def evaluated(self, model: Any) -> float:
         """The quality of ``model``.

@@ -49,3 +49,4 @@ from ._stored import from_file as from_file
 from ._stored import from_mapping as from_mapping
 from ._synthetic import dead_leaves as dead_leaves
 from ._synthetic import synthetic_inputs as synthetic_inputs
+from .statistics import Statistic as Statistic

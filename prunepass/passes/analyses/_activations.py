@@ -50,7 +50,7 @@ class Activations:
     @property
     def places(self) -> int:
         """Number of numbers that one entry has in the batch."""
-        return prod(self.tensor.shape) // max(self.entries, 1)
+        return int(prod(self.tensor.shape)) // max(self.entries, 1)
 
     def pooled(self, tensor: Tensor | None = None) -> Tensor:
         """The value, or one of its shape, as (before, entries, behind)."""
@@ -64,6 +64,8 @@ class Activations:
 
     def by_sample(self, tensor: Tensor) -> Array:
         """Sums of a tensor of the value's shape over all but samples and entries: (samples, entries)."""
+        if self.samples == 1:
+            return self.numbers(self.pooled(tensor).sum(axis=(0, 2)))[None]
         along, shape = self._along(), self.tensor.shape
         each = (self.samples, shape[along] // self.samples)
         first, last = sorted((along, self.axis))
@@ -77,6 +79,8 @@ class Activations:
 
     def of(self, rows: Array) -> Activations:
         """Those of some samples, by their numbers."""
+        if len(rows) == self.samples:
+            return self
         along = self._along()
         each = self.tensor.shape[along] // self.samples
         index = [int(row) * each + i for row in rows for i in range(each)]

@@ -95,20 +95,25 @@ def _fitted(array: Array, graph: Graph, name: str, where: str) -> Array:
 
 def _samples(arrays: Mapping[str, Array], graph: Graph, where: str) -> int:
     """The number of samples; an input that is not as long as the first one at capture holds none of its own."""
-    shapes = {name: graph.values[name].shape for name in graph.inputs if graph.values[name].shape}
-    if not shapes:
+    batched = batched_inputs(graph)
+    sizes = {name: len(arrays[name]) for name in graph.inputs if name in batched}
+    if not sizes:
         return 1
-    captured = next(iter(shapes.values()))[0]
-    sizes = {name: len(arrays[name]) for name, shape in shapes.items() if shape[0] == captured}
-    for name, shape in shapes.items():
-        if name not in sizes and len(arrays[name]) != shape[0]:
-            raise UsageError(
-                f"input '{name}' of {where} has {len(arrays[name])} rows, the model takes {shape[0]}"
-            )
+    for name, array in arrays.items():
+        shape = graph.values[name].shape
+        if name not in batched and array.shape != shape:
+            raise UsageError(f"input '{name}' of {where} has shape {array.shape}, the model takes {shape}")
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise UsageError(f"the inputs of {where} have different numbers of samples: {listed}")
     return next(iter(sizes.values()))
+
+
+def batched_inputs(graph: Graph) -> frozenset[str]:
+    """Inputs whose first axis is the batch: as long as that of the first input at capture."""
+    shapes = {name: graph.values[name].shape for name in graph.inputs if graph.values[name].shape}
+    first = next((shape[0] for shape in shapes.values()), 1)
+    return frozenset(name for name, shape in shapes.items() if shape[0] == first)
 
 
 def labels_of(target: Any, samples: int) -> Array | None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from ...ir import Array, Graph, UsageError
+from ...ir import Array, Graph, UsageError, batching
 from ..coupling import Coupling, ReadPlace, reads
 from ._activations import Activations
+from ._inputs import batched_inputs
 from .statistics import Statistic, asked_of, borrowed_of
 
 Place: TypeAlias = tuple[str, int]
@@ -77,6 +78,11 @@ class Observed:
         """Whether every read was observed with all of these."""
         seen = {statistic for statistic, _ in self.arrays}
         return seen.issuperset(statistics) or (not self.arrays and bool(self.unknown))
+
+    def covers(self, coupling: Coupling) -> bool:
+        """Whether every read of ``coupling`` was looked at."""
+        looked = {place for _, place in self.arrays} | self.unknown
+        return looked.issuperset(places_of(coupling))
 
     def of_group(self, name: str) -> tuple[ReadPlace, ...]:
         """Reads of one group."""
@@ -216,4 +222,4 @@ class _Folding:
 
 def sample_axes(graph: Graph) -> Mapping[str, int]:
     """The axis of every value along which the samples of a batch lie."""
-    return dict.fromkeys(graph.values, 0)
+    return batching(graph, batched_inputs(graph)).axes

@@ -113,7 +113,7 @@ class SecondMoment:
         return held.add(seen)
 
     def finish(self, held: _Moments) -> Array:
-        return held.variance() + held.mean() ** 2
+        return np.asarray(held.variance() + held.mean() ** 2)
 
 
 @dataclass

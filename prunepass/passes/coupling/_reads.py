@@ -111,7 +111,7 @@ def _places(
     met = {leaf for leaf in leaves(own) for atom in leaves(coupling.norm(leaf)) if atom in atoms}
     taken = {leaf for dim in rule.statistics for leaf in leaves(dim)}
     others = tuple(
-        (name, at)
+        (str(name), at)
         for i, (name, dims) in enumerate(zip(node.inputs, rule.operands, strict=True))
         if i != position and name in coupling.graph.values and name not in coupling.static
         for at, dim in enumerate(dims or ())
