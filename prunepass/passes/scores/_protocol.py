@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ...ir import Array, Atom, Dim, UsageError, positions
+from ...ir import Array, Atom, Dim, ModelError, UsageError, positions
 from ..analyses import Observed, Statistic
 from ..coupling import Coupling, Group
 
@@ -44,8 +44,18 @@ def source_of(score: Score) -> str:
 
 
 def judged(score: Any, coupling: Coupling, seen: Observed) -> Scores:
-    """What a score says that looks at activations."""
+    """What a score says that looks at activations.
+
+    Raises:
+        ModelError: it is not finite, since the activations are not.
+    """
     found: Scores = score(coupling, seen)
+    wild = [name for name, values in found.items() if not np.all(np.isfinite(values))]
+    if wild:
+        raise ModelError(
+            f"score '{score.name}' is not finite for {', '.join(wild[:3])}: neither are the activations",
+            advice="look at the size of the inputs, and for NaN weights",
+        )
     return found
 
 
