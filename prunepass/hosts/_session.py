@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..ir import Array, Graph, UnsupportedError, UsageError
+from ..ir import Array, Executor, Graph, UnsupportedError, UsageError
 from ._saved import no_model, refuse_saved
 
 
@@ -76,6 +76,15 @@ class Session(Protocol):
         Raises:
             UsageError: it is no model of this host.
             VerificationError: it fails, or takes or gives other values than the graph.
+        """
+        ...
+
+    def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> Executor:
+        """What runs the model with the host's own operators, from any values to any others.
+
+        Args:
+            graph: cut from ``self.graph``; that itself where None.
+            dtype: of floats, ``float32`` or ``float64``.
         """
         ...
 

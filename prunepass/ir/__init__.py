@@ -43,6 +43,7 @@ from ._errors import VerificationError as VerificationError
 from ._evaluate import cast as cast
 from ._evaluate import evaluate as evaluate
 from ._evaluate import plain_step as plain_step
+from ._evaluate import run_step as run_step
 from ._evaluate import walk as walk
 from ._executor import Executor as Executor
 from ._executor import Loss as Loss

@@ -18,7 +18,7 @@ from ._inputs import to_numpy
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
+class Slot:
     """Stands for an operand in the arguments of a call."""
 
     index: int
@@ -56,7 +56,7 @@ class ForeignCall:
 
 
 def _filled(value: Any, tensors: Sequence[torch.Tensor | None], widen: bool) -> Any:
-    if isinstance(value, _Slot):
+    if isinstance(value, Slot):
         return tensors[value.index]
     if isinstance(value, dict):
         return {key: _filled(item, tensors, widen) for key, item in value.items()}
@@ -67,15 +67,19 @@ def _filled(value: Any, tensors: Sequence[torch.Tensor | None], widen: bool) -> 
     return torch.device("cpu") if isinstance(value, torch.device) else value
 
 
-def _template(node: fx.Node, value: Any) -> Any:
-    """The arguments with operands as slots, sizes by their hints and subgraphs as modules."""
+def template(node: fx.Node, value: Any, owner: fx.GraphModule | None = None) -> Any:
+    """The arguments with operands as slots, sizes by their hints and subgraphs as modules.
+
+    Args:
+        owner: holds the subgraphs; the module that ``node`` belongs to where it is None.
+    """
     reads = {read: index for index, read in enumerate(tensor_args(node))}
 
     def stand_in(read: fx.Node) -> Any:
         if read in reads:
-            return _Slot(reads[read])
+            return Slot(reads[read])
         if read.op == "get_attr":
-            return _attribute(node.graph.owning_module, str(read.target))
+            return _attribute(owner or node.graph.owning_module, str(read.target))
         made = read.meta.get("val")
         if isinstance(made, (list, tuple)):
             return type(made)(concrete(item) for item in made)
@@ -97,7 +101,7 @@ def foreign_call(node: fx.Node) -> ForeignCall:
     """``node`` as a function of the arrays of its ``tensor_args``."""
     assert callable(node.target)
     seed = crc32(node.name.encode())
-    return ForeignCall(node.target, _template(node, node.args), _template(node, node.kwargs), seed)
+    return ForeignCall(node.target, template(node, node.args), template(node, node.kwargs), seed)
 
 
 def is_random(target: Any) -> bool:

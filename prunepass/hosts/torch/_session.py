@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 from torch import fx, nn
 from torch.export import ExportedProgram
 
-from ...ir import Array, Graph, UnsupportedError, VerificationError
+from ...ir import Array, Executor, Graph, UnsupportedError, VerificationError
 from .._session import UnchangedSize
 from ._batch import with_free_batch
 from ._capture import capture_outputs
+from ._executor import TorchExecutor
 from ._export import export
 from ._given import plain_module
 from ._inputs import feeds, refilled, run
@@ -90,6 +91,10 @@ class TorchSession:
             raise VerificationError(f"the model gives {len(made)} tensors, not {len(self._outputs)}")
         named = dict(zip(self._outputs, made, strict=True))
         return [named[name] for name in self.graph.outputs]
+
+    def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> Executor:
+        """What runs the model, or ``graph``, cut from it, with torch's own operators."""
+        return TorchExecutor(self._module, self.graph, self.graph if graph is None else graph, dtype)
 
     def feeds(self) -> Mapping[str, Array] | None:
         """The example inputs by input name, None where there are none."""

@@ -1,0 +1,177 @@
+"""Running a captured graph with torch's own operators."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from ...ir import (
+    Array,
+    Graph,
+    Job,
+    Loss,
+    Node,
+    Param,
+    Slices,
+    StepExecutor,
+    UnsupportedError,
+    UsageError,
+    plain_step,
+    run_step,
+)
+from ._calls import calls_of
+from ._inputs import tensors_of, to_numpy
+
+Tensor = torch.Tensor
+
+
+class TorchExecutor(StepExecutor):
+    """Runs a graph by the calls of the program that it was captured from, on the model's own tensors.
+
+    What the program cannot be asked for is run by its declaration, draws among it, so that they are the same whenever
+    they are made. The user's module stays as it is; no gradients are recorded.
+    """
+
+    def __init__(self, program: fx.GraphModule, before: Graph, graph: Graph, dtype: str = "float32") -> None:
+        """``graph`` is ``before``, which was captured from ``program``, or what a cut has made of it."""
+        super().__init__(graph, dtype)
+        self._program, self._before = program, before
+        self._dtype: torch.dtype = getattr(torch, dtype)
+        live = dict(tensors_of(program))
+        self._device = next((tensor.device for tensor in live.values()), torch.device("cpu"))
+        self._live = {name: live[name] for name, param in graph.params.items() if self._is_live(param, live)}
+        self._made = dict[str, Tensor]()
+        self._calls = calls_of(program, before, graph)
+
+    def _is_live(self, param: Param, live: Mapping[str, Tensor]) -> bool:
+        """Whether the param's data is a tensor of the model as it is."""
+        if param.name not in live or param.source is not self._before.params[param.name].source:
+            return False
+        return tuple(live[param.name].shape) == param.shape
+
+    def at(self, graph: Graph) -> TorchExecutor:
+        return type(self)(self._program, self._before, graph, self.dtype)
+
+    def tensor(self, array: Any) -> Tensor:
+        if not isinstance(array, torch.Tensor):
+            data = np.asarray(array)
+            if data.dtype.kind == "V" or data.dtype.name in ("bfloat16", "float16"):
+                data = data.astype(np.float32)
+            array = torch.from_numpy(data if data.flags.writeable else data.copy())
+        return self._typed(array.detach())
+
+    def _typed(self, tensor: Tensor) -> Tensor:
+        """Floats in the one type, all on the model's device."""
+        dtype = self._dtype if tensor.is_floating_point() else tensor.dtype
+        device = tensor.device if tensor.ndim == 0 else self._device
+        return tensor.to(device=device, dtype=dtype)
+
+    def array(self, tensor: Tensor) -> Array:
+        return to_numpy(tensor)
+
+    def param(self, name: str) -> Tensor:
+        if name in self._live:
+            return self._typed(self._live[name].detach())
+        if name not in self._made:
+            self._made[name] = self.tensor(self.graph.params[name].read())
+        return self._made[name]
+
+    def step(self, node: Node, operands: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        call = self._calls.get(node.name)
+        with torch.no_grad():
+            if call is None or call.random is not None:
+                return self._by_declaration(node, operands)
+            return self._called(node, operands)
+
+    def _called(self, node: Node, operands: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        try:
+            made = self._calls[node.name](operands, self._dtype, self._device)
+        except Exception as error:  # torch raises dozens of types
+            raise UnsupportedError(
+                f"'{node.op}' could not be run: {type(error).__name__}: {error}",
+                where=f"{node.name} ({node.origin})",
+            ) from error
+        return tuple(None if part is None else self._typed(part) for part in made)
+
+    def _by_declaration(self, node: Node, operands: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        arrays = tuple(None if tensor is None else to_numpy(tensor) for tensor in operands)
+        return tuple(self.tensor(array) for array in run_step(plain_step, self.graph, node, arrays))
+
+    def masked(self, tensor: Tensor, mask: Tensor) -> Tensor:
+        zero = torch.zeros((), dtype=tensor.dtype, device=tensor.device)
+        return torch.where(mask == 0, zero, (tensor * mask).to(tensor.dtype))
+
+    def join(self, parts: Sequence[Tensor], axis: int) -> Tensor:
+        return torch.cat(list(parts), axis)
+
+    def gradients(
+        self, given: Mapping[str, Any], *, wanted: Collection[str], loss: Loss
+    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Yield ``(name, value, gradient)``, see :class:`prunepass.ir.Executor`."""
+        job = self.job(given, (*wanted, *self.graph.outputs))
+        other = self.fitting(job)
+        slices = other if isinstance(other, Slices) else None
+        plain = other if isinstance(other, TorchExecutor) else self
+        return _Recording(plain, frozenset(wanted)).recorded(job, slices, loss)
+
+
+class _Recording(TorchExecutor):
+    """The same with gradients recorded from the wanted values on."""
+
+    def __init__(self, plain: TorchExecutor, wanted: frozenset[str]) -> None:
+        vars(self).update(vars(plain))
+        self._wanted = wanted
+
+    def step(self, node: Node, operands: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        if node.name in self._calls:
+            with torch.enable_grad():
+                return self._called(node, operands)
+        recorded = any(tensor is not None and tensor.requires_grad for tensor in operands)
+        made = self._by_declaration(node, operands)
+        if recorded and any(tensor is not None and tensor.is_floating_point() for tensor in made):
+            raise UnsupportedError(f"'{node.op}' has no gradient here", where=f"{node.name} ({node.origin})")
+        return made
+
+    def _results(self, node: Node, made: Mapping[str, Tensor], job: Job) -> dict[str, Tensor]:
+        return {name: self._leaf(name, tensor) for name, tensor in super()._results(node, made, job).items()}
+
+    def _leaf(self, name: str, tensor: Tensor) -> Tensor:
+        """What is wanted is recorded from here on, if it is not already."""
+        if name not in self._wanted or tensor.requires_grad or not tensor.is_floating_point():
+            return tensor
+        return tensor.detach().requires_grad_()
+
+    def recorded(self, job: Job, slices: Slices | None, loss: Loss) -> Iterator[tuple[str, Tensor, Tensor]]:
+        """Run ``job``, take the loss, and yield values with their derivatives."""
+        parts: dict[str, list[Tensor]] = {}
+        for given in [job.given] if slices is None else slices.parts(job.given):
+            leaves = {name: self._leaf(name, tensor) for name, tensor in given.items()}
+            for name, tensor in self.steps(Job(job.schedule, leaves, job.wanted)):
+                parts.setdefault(name, []).append(tensor)
+
+        def whole(name: str, pieces: Sequence[Tensor]) -> Tensor:
+            return pieces[0] if slices is None else slices.joined(name, pieces, self.join)
+
+        with torch.enable_grad():
+            number = loss([whole(name, parts[name]) for name in self.graph.outputs])
+        names = [name for name in parts if name in self._wanted and parts[name][0].requires_grad]
+        found = _derivatives(number, [tensor for name in names for tensor in parts[name]])
+        for name in names:
+            pieces = [next(found) for _ in parts[name]]
+            yield name, whole(name, parts[name]).detach(), whole(name, pieces)
+
+
+def _derivatives(number: Any, leaves: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The derivative of ``number`` by each of the ``leaves``; 0 where it does not depend on one."""
+    if not isinstance(number, torch.Tensor) or number.numel() != 1:
+        raise UsageError("the loss is no single number", advice="let it return a torch tensor with one entry")
+    if not leaves or not number.requires_grad:
+        raise UsageError(
+            "the loss has no gradient at the wanted values",
+            advice="compute it from the outputs that it is given, with torch, and without detach or numpy",
+        )
+    yield from torch.autograd.grad(number.sum(), list(leaves), materialize_grads=True)
