@@ -11,7 +11,17 @@ from ._options import of_form
 from .drivers import GroupRow, group_rows, unread_names
 from .hosts import open_model
 from .ir import Graph, UsageError
-from .passes import Cost, Coupling, Group, cost_of, couple, keep_matching
+from .passes import (
+    Cost,
+    Coupling,
+    Group,
+    Observed,
+    cost_of,
+    couple,
+    keep_matching,
+    observe_graph,
+    task_of,
+)
 
 
 @dataclass(frozen=True)
@@ -83,3 +93,28 @@ def analyze(graph: Graph, *, keep: Sequence[str] = ()) -> Analysis:
     of_form("keep", keep, "analyze")
     coupling = couple(keep_matching(graph, keep))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)
+
+
+def observe(
+    model: Any,
+    example_inputs: Any = None,
+    statistics: Sequence[Any] = (),
+    task: Any = None,
+    *,
+    source: str = "auto",
+) -> Observed:
+    """Statistics of what every layer reads of channels that could be pruned.
+
+    Args:
+        model, example_inputs: as for :func:`prunepass.prune`.
+        statistics: from :mod:`prunepass.statistics`, objects or names, ``[Mean(), "variance"]``.
+        task: the data, and a loss where a statistic asks for gradients: a :class:`Task`, or whatever
+            :func:`task_of` makes one of.
+        source: ``model``, ``synthetic``, ``data``, or ``auto``: data where the task has any, else the model itself.
+
+    Raises:
+        UsageError: a statistic is not known, the task lacks what it asks for, or the data do not fit the model.
+    """
+    given = None if task is None else task_of(task)
+    session = open_model(model, example_inputs, form="graph")
+    return observe_graph(session.graph, statistics, given, session.executor(), source)

@@ -33,6 +33,7 @@ class PruneOptions(TypedDict, total=False):
     threads: int
     allow_slower: bool
     observers: Sequence[Observer]
+    task: Any
     floor: float
     mode: str
     compensate: bool
@@ -52,6 +53,7 @@ class Wanted:
     threads: int = 1
     allow_slower: bool = False
     observers: Sequence[Observer] = ()
+    task: Any = None
     policy: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -38,6 +38,7 @@ from .passes import (
     cut,
     keep_matching,
     prove,
+    task_of,
 )
 from .targets import Target, target_for, target_of
 
@@ -110,6 +111,7 @@ def prune(
         backend: also measure on this engine; a model that is slower there is refused unless ``allow_slower``.
         threads: of one inference on it; CPU time counts at one, wall time else.
         observers: are told of each pass.
+        task: data, loss, evaluation, training, all optional: a :class:`Task`, or whatever ``task_of`` makes one of.
         floor, mode, compensate: of the default pipeline.
 
     Raises:
@@ -123,17 +125,16 @@ def prune(
     target = _target(asked.target, budget if free else "", setting)
     align = target.widths() if target and asked.align is None else asked.align
     steps = _steps(asked.pipeline, budget, score, align, asked.policy)
+    task = None if asked.task is None else task_of(asked.task)
     check_clock(steps, setting)
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(session.graph, asked.keep)
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
+    job = replace(job, facts={"task": task, "executor": session.executor()})
     with all_or_nothing(session), _advised(session):
-        done = (
-            counted(job) if setting is None else timed(job, setting, target, allow_slower=asked.allow_slower)
-        )
-        return _result(session, done, target, timings)
+        return _result(session, _done(job, setting, target, asked.allow_slower), target, timings)
 
 
 @contextmanager
@@ -145,6 +146,10 @@ def _advised(session: Session) -> Iterator[None]:
         if session.form == "module":
             error.advice += "; form='graph' frees what the module's own code fixes"
         raise
+
+
+def _done(job: Job, setting: Setting | None, target: Target | None, allow_slower: bool) -> Done:
+    return counted(job) if setting is None else timed(job, setting, target, allow_slower=allow_slower)
 
 
 def _result(session: Session, done: Done, target: Target | None, timings: Timings) -> Result:

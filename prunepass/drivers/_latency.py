@@ -91,6 +91,7 @@ class Search:
         graph: the captured graph with its pins.
         watch: measures a candidate in the host's own form.
         table: measured times of layers, None where there are none.
+        facts: what passes know before the first one, as the task.
         learnt: the model after all corrections, and the widths that it must not be asked for again.
     """
 
@@ -102,6 +103,7 @@ class Search:
     observers: Sequence[Observer] = ()
     rounds: list[LatencyRound] = field(default_factory=list)
     learnt: tuple[LatencyModel, tuple[Mapping[str, int], ...]] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self) -> Found:
         """Plan under the predicted time, measure, correct, and repeat; at most ``MAX_ROUNDS`` candidates.
@@ -116,7 +118,7 @@ class Search:
             UnsupportedError: the host's own code contradicts a cut.
         """
         head, middle, tail = self._parts()
-        state = head(self.graph, self.observers)
+        state = head(self.graph, self.observers, **self.facts)
         points = list(self._points())
         probes = len(points) - 1
         best = self._rounds(state, middle, points)

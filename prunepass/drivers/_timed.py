@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +28,7 @@ class Job:
     Attributes:
         given, inputs: the user's model and example inputs.
         graph: as captured, with the user's pins.
+        facts: what passes know before the first one, as the task.
     """
 
     given: Any
@@ -37,6 +38,7 @@ class Job:
     pipeline: Pipeline
     observers: Sequence[Observer] = ()
     inplace: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def counted(job: Job) -> Done:
     """Plan and replay, without a clock."""
 
     def attempt(graph: Graph) -> Done:
-        state = job.pipeline(graph, job.observers)
+        state = job.pipeline(graph, job.observers, **job.facts)
         return Done(state, *replayed(job.session, graph, state.graph, inplace=job.inplace))
 
     return retried(job, attempt)
@@ -111,7 +113,7 @@ def _searched(job: Job, clock: EngineClock, target: Target | None) -> Done:
 
     def attempt(graph: Graph) -> Done:
         table = target.table() if target is not None and _fits(target, setting) else None
-        search = Search(job.session, graph, job.pipeline, watch, table, job.observers)
+        search = Search(job.session, graph, job.pipeline, watch, table, job.observers, facts=job.facts)
         found = search.run()
         report = _report(found, search.limit, setting, target)
         check = checked(job.session, found.model, graph, found.state.graph)

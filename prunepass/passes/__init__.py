@@ -3,6 +3,7 @@
 from ._auto import AUTO as AUTO
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
+from ._observed import observe_graph as observe_graph
 from ._options import build as build
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings
@@ -20,6 +21,8 @@ from ._tables import passes as passes
 from ._task import Batch as Batch
 from ._task import Task as Task
 from ._task import task_of as task_of
+from .analyses import Observed as Observed
+from .analyses import statistics as statistics
 from .cost import Budget as Budget
 from .cost import Cost as Cost
 from .cost import CostModel as CostModel
@@ -34,7 +37,9 @@ from .cost import layers_of as layers_of
 from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member
+from .coupling import ReadPlace as ReadPlace
 from .coupling import couple as couple
+from .coupling import reads as reads
 from .policies import Clocked as Clocked
 from .policies import Grain as Grain
 from .policies import Policy as Policy

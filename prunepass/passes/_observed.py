@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..ir import Executor, NumpyExecutor, UsageError
+from ..ir import Executor, Graph, NumpyExecutor, UsageError, parse_steps
+from ._options import build
 from ._state import Pass, State
 from ._task import Task, lacks
-from .analyses import SOURCES, Batches, ModelMoments, Observed, Source, Statistic, synthetic
+from .analyses import SOURCES, Batches, ModelMoments, Observed, Source, Statistic, statistics, synthetic
 from .coupling import couple, reads
 
 AUTO_SOURCE = "auto"
@@ -23,9 +24,9 @@ def asked_by(steps: Iterable[Pass]) -> Asked:
     found: dict[str, dict[Statistic, None]] = {}
     for step in steps:
         asks: Asked = getattr(step, "statistics", {})
-        for source, statistics in asks.items():
-            found.setdefault(source, {}).update(dict.fromkeys(statistics))
-    return {source: tuple(statistics) for source, statistics in found.items() if statistics}
+        for source, asked in asks.items():
+            found.setdefault(source, {}).update(dict.fromkeys(asked))
+    return {source: tuple(asked) for source, asked in found.items() if asked}
 
 
 def source_named(source: str, task: Task | None) -> str:
@@ -63,7 +64,42 @@ def source_of(source: str, task: Task | None, executor: Executor, by: str) -> So
     return Batches(executor, lambda: task.feeds(executor.graph), loss)
 
 
-def observed(state: State, source: str, statistics: Iterable[Statistic], by: str) -> tuple[State, Observed]:
+def observe_graph(
+    graph: Graph,
+    wanted: Iterable[Statistic | str],
+    task: Task | None = None,
+    executor: Executor | None = None,
+    source: str = AUTO_SOURCE,
+) -> Observed:
+    """Statistics of every read of prunable channels.
+
+    Args:
+        wanted: statistics, or their names, with options as in ``"mean_power{p=3}"``.
+        task: has the data.
+        executor: runs ``graph``; None runs it in numpy.
+        source: ``model``, ``synthetic``, ``data``, or ``auto``: data where the task has any, else the model.
+
+    Raises:
+        UsageError: a name is not known, the task lacks data or a loss, the data do not fit.
+    """
+    asked = tuple(dict.fromkeys(one for each in wanted for one in _built(each)))
+    if not asked:
+        raise UsageError("there is nothing to observe", advice=f"there are {', '.join(statistics.names())}")
+    runner = NumpyExecutor(graph) if executor is None else executor
+    return source_of(source_named(source, task), task, runner, "observe")(couple(graph), asked)
+
+
+def _built(given: Statistic | str) -> Iterator[Statistic]:
+    if isinstance(given, str):
+        for name, options in parse_steps(given, "statistic"):
+            yield build(statistics.get(name), options)
+    elif isinstance(given, type) or not all(hasattr(given, part) for part in ("start", "fold", "finish")):
+        raise UsageError(f"{given!r} is no statistic", advice="give an object, as Mean(), or its name")
+    else:
+        yield given
+
+
+def observed(state: State, source: str, asked: Iterable[Statistic], by: str) -> tuple[State, Observed]:
     """The state with what a source says of every read, and that; seen once for all passes of the pipeline.
 
     Raises:
@@ -71,17 +107,17 @@ def observed(state: State, source: str, statistics: Iterable[Statistic], by: str
     """
     name = source_named(source, state.task)
     before = (state.seen or {}).get(name)
-    if before is not None and before.has(statistics):
+    if before is not None and before.has(asked):
         return state, before
-    others = (all_ for other, all_ in (state.asked or {}).items() if source_named(other, state.task) == name)
-    asked = tuple(dict.fromkeys((*statistics, *(one for all_ in others for one in all_))))
+    later = (more for other, more in (state.asked or {}).items() if source_named(other, state.task) == name)
+    union = tuple(dict.fromkeys((*asked, *(one for more in later for one in more))))
     coupling = couple(state.original)
     executor = NumpyExecutor(state.original) if state.executor is None else state.executor
     found = source_of(name, state.task, executor, by)
 
     # A plan that is made again under more constraints reads no more than the first one.
     held: dict[Any, Observed] = executor.graph.memo(("observed", name, state.task), lambda _: {})
-    if asked not in held or not held[asked].covers(coupling):
-        held[asked] = found(coupling, asked)
-    seen = replace(held[asked], reads=reads(coupling))
+    if union not in held or not held[union].covers(coupling):
+        held[union] = found(coupling, union)
+    seen = replace(held[union], reads=reads(coupling))
     return state.having(seen={**(state.seen or {}), name: seen}), seen

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ir import Array, Graph, UsageError
-from .analyses import TARGETS, Feed, Images, Slices, from_file, from_mapping, labels_of, named_inputs
+from .analyses import TARGETS, Feed, Slices, from_file, from_mapping, labels_of, named_inputs
 
 _GIVE: Mapping[str, str] = {
     "data": "task=pp.task_of(loader), a list of batches, an .npz file or a folder of images (--data)",
@@ -44,8 +44,9 @@ class Task:
     """Data, loss, evaluation and training of a model.
 
     Attributes:
-        data: batches, or a function that makes them anew; read as often as needed. A batch is a :class:`Batch`, a
-            tensor or array, a pair of input and target, or a dict by input name. Any batch size will do.
+        data: batches, a function that makes them anew, or what has ``of_graph(graph)`` and gives batches that fit
+            a graph; read as often as needed. A batch is a :class:`Batch`, a tensor or array, a pair of input and
+            target, or a dict by input name. Any batch size will do.
         loss: of outputs and batch, the mean over its samples; gives a single number of the model's own library.
         evaluate: the quality of a model; larger is better.
         tune: trains a model in place.
@@ -110,10 +111,10 @@ class Task:
 
     def _items(self, graph: Graph) -> Iterable[Any]:
         data = self.need("data", "a reader of data")
-        if isinstance(data, Images):
-            return data.of_graph(graph)
-        made: Iterable[Any] = data() if callable(data) and not _can_iterate(data) else data
-        return made
+        fitted = getattr(data, "of_graph", None)
+        if fitted is not None:
+            return _iterated(fitted(graph))
+        return _iterated(data() if callable(data) and not _can_iterate(data) else data)
 
     def mean_loss(self, outputs: Sequence[Any], batch: Any) -> Any:
         """The loss of what a model gives: its only output, or all of them in order."""
@@ -140,7 +141,16 @@ def lacks(part: str, by: str) -> UsageError:
 
 
 def _can_iterate(data: object) -> bool:
-    return hasattr(data, "__iter__") or (hasattr(data, "__getitem__") and hasattr(data, "__len__"))
+    return any(hasattr(data, name) for name in ("__iter__", "__getitem__", "of_graph"))
+
+
+def _iterated(data: Any) -> Iterator[Any]:
+    """Batches of what can be iterated; a data set that only counts its samples is asked for each."""
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__") and not hasattr(data, "__iter__"):
+        return (data[at] for at in range(len(data)))
+    if not hasattr(data, "__iter__"):
+        raise UsageError(f"the data are no batches, but {data!r}", advice=_GIVE["data"])
+    return iter(data)
 
 
 def as_batch(item: Any, graph: Graph, where: str) -> Batch:

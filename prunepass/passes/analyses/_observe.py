@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+
 from ...ir import Array, Graph, UsageError, batching
 from ..coupling import Coupling, ReadPlace, reads
 from ._activations import Activations
@@ -209,15 +211,17 @@ class _Folding:
         for holder in dict.fromkeys(self.holders.values()):
             key = holder, (seen.name, seen.axis)
             before = self.held[key] if key in self.held else holder.start()
-            self.held[key] = holder.fold(before, seen)
+            with np.errstate(all="ignore"):
+                self.held[key] = holder.fold(before, seen)
 
     def finished(self) -> dict[_Key, Array]:
         """What every statistic says of every place."""
-        return {
-            (one, place): one.finish(self.held[holder, place])
-            for one, holder in self.holders.items()
-            for place in dict.fromkeys(place for _, place in self.held)
-        }
+        with np.errstate(all="ignore"):
+            return {
+                (one, place): one.finish(self.held[holder, place])
+                for one, holder in self.holders.items()
+                for place in dict.fromkeys(place for _, place in self.held)
+            }
 
 
 def sample_axes(graph: Graph) -> Mapping[str, int]:

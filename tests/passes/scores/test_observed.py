@@ -184,8 +184,9 @@ def test_a_pipeline_scores_cuts_and_proves_with_data(metric: str) -> None:
     graph = chain()
     data = np.random.default_rng(0).standard_normal((6, *graph.values["x0"].shape[1:]))
     name, _, rest = metric.partition("{")
-    text = f"couple | score{{metric={name}{', ' + rest[:-1] if rest else ''}}} | select{{budget=macs:0.6}} | compensate | cut | verify"
-    plan = pruned(graph, text.replace("macs:", "macs="), task=task_of([data]))
+    options = f", {rest[:-1]}" if rest else ""
+    text = f"couple | score{{metric={name}{options}}} | select{{budget=macs=0.6}} | compensate | cut | verify"
+    plan = pruned(graph, text, task=task_of([data]))
     assert plan.cuts
 
 
