@@ -36,7 +36,8 @@ class Batching:
         size: samples at capture.
         axes: of values and made-up constants that grow the axis; samples are outermost along it.
         edits: of nodes with an attribute that grows its name and the entry, None for a plain number.
-        refused: nodes that cannot be run with another number of samples, with the reason.
+        refused: nodes that do not follow, with the reason; slices of the captured batch may be run one by one.
+        together: nodes that read samples together, with the reason.
         unknown: values of which nobody knows along which axis their samples lie.
     """
 
@@ -44,6 +45,7 @@ class Batching:
     axes: dict[str, int] = field(default_factory=dict)
     edits: dict[str, _Edit] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    together: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
 
 
@@ -114,32 +116,34 @@ class _Probe:
             for at, name in enumerate(node.inputs)
             if name is not None and name in self.found.axes
         }
+        if self.found.unknown.intersection(name for name in node.inputs if name is not None):
+            self.found.unknown.update(node.outputs)
+            return
         if not axes and not self.forced.keys() & set(node.outputs):
-            if self.found.unknown.intersection(name for name in node.inputs if name is not None):
-                self.found.unknown.update(node.outputs)
             return
         attempts = self._attempts(node, axes)
         first = self._tried(node, None, axes)
-        if isinstance(first, str):
+        if not isinstance(first, str):
+            self._note(node, first, None, {})
+        elif node.name not in self.found.together:
             for edit, more in attempts:
                 made = self._tried(node, edit, {**axes, **more})
                 if not isinstance(made, str):
                     self._note(node, made, edit, more)
                     return
             self._refuse(node, first, axes)
-        else:
-            self._note(node, first, None, {})
 
     def _note(self, node: Node, made: tuple[int | None, ...], edit: _Edit | None, more: _Axes) -> None:
         self.found.axes.update(
             {name: axis for name, axis in zip(node.outputs, made, strict=False) if axis is not None}
         )
+        self.found.together.pop(node.name, None)
         if edit is not None:
             self.found.edits[node.name] = edit
         self.forced.update({str(node.inputs[at]): axis for at, axis in more.items()})
 
     def _refuse(self, node: Node, why: str, axes: _Axes) -> None:
-        """Slices of the captured batch may still be run one by one, where their results can be joined."""
+        """Note what keeps ``node`` as it is, and along which axis its results can be joined."""
         self.found.refused[node.name] = why
         batched = [(axis, self._shape(node.inputs[at])) for at, axis in axes.items()]
         for name in node.outputs:
@@ -220,9 +224,10 @@ class _Probe:
                 if not isinstance(lead, Atom) or lead.size % (self.size * _PROBE):
                     return _pinned(dims[axis])
                 batch.add(lead)
-        why = _mixing(rule, batch)
-        if why or len(rule.results) < len(node.outputs):
-            return why or "its results are not known"
+        if self._mixing(node, rule, batch):
+            return self.found.together[node.name]
+        if len(rule.results) < len(node.outputs):
+            return "its results are not known"
         found: list[int | None] = []
         for name, dims in zip(node.outputs, rule.results, strict=False):
             along = self._axis(name, dims, batch)
@@ -230,6 +235,21 @@ class _Probe:
                 return along
             found.append(along)
         return tuple(found)
+
+    def _mixing(self, node: Node, rule: Rule, batch: set[Atom]) -> bool:
+        """Whether ``node`` reads samples together; notes why."""
+        reasons = [
+            (dim, "it adds up or compares samples")
+            for dim in (*rule.contracted, *rule.statistics, *rule.spread)
+        ]
+        for dims in rule.results:
+            met = [dim for dim in dims if batch.intersection(leaves(dim))]
+            reasons += [(dim, "samples meet in what it makes") for dim in met[1:]]
+        for dim, reason in (*reasons, *rule.mixed, *rule.pins):
+            if batch.intersection(leaves(dim)):
+                self.found.together[node.name] = reason
+                return True
+        return False
 
     def _axis(self, name: str, dims: Dims, batch: set[Atom]) -> int | str | None:
         if not name:
@@ -259,14 +279,3 @@ def _divides(entry: Any, size: int) -> bool:
 def _pinned(dim: Dim) -> str:
     pins = [str(pin) for leaf in leaves(dim) for pin in getattr(leaf, "pins", ())]
     return pins[0] if pins else "samples are not outermost in what it reads"
-
-
-def _mixing(rule: Rule, batch: set[Atom]) -> str:
-    """Why a node reads samples together; empty where it does not."""
-    for dim in (*rule.contracted, *rule.statistics, *rule.spread):
-        if batch.intersection(leaves(dim)):
-            return "it adds up or compares samples"
-    for dim, reason in (*rule.mixed, *rule.pins):
-        if batch.intersection(leaves(dim)):
-            return reason
-    return ""

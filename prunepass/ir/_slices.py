@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -47,21 +47,25 @@ class Slices:
             return tensor[(slice(None),) * axis + (slice(rows[0], rows[0] + len(rows)),)]
         return tensor[(slice(None),) * axis + (rows,)]
 
+    def check(self, wanted: Collection[str]) -> None:
+        """Refuse values that cannot be joined.
+
+        Raises:
+            UnsupportedError: nobody knows along which axis of one samples lie.
+        """
+        for name in wanted:
+            if name in self.how.unknown:
+                raise UnsupportedError(
+                    f"along which axis of '{name}' samples lie is not known, so it cannot be made of "
+                    f"{self.count} samples by a graph that was captured with {self.how.size}",
+                    where=self.graph.name,
+                    advice="capture the model with as many samples as are given",
+                )
+
     def joined(
         self, name: str, parts: Sequence[Tensor], join: Callable[[Sequence[Tensor], int], Tensor]
     ) -> Tensor:
-        """The value of all samples.
-
-        Raises:
-            UnsupportedError: nobody knows along which axis samples lie.
-        """
-        if name in self.how.unknown:
-            raise UnsupportedError(
-                f"along which axis of '{name}' samples lie is not known, so it cannot be made of "
-                f"{self.count} samples by a graph that was captured with {self.how.size}",
-                where=self.graph.name,
-                advice="capture the model with as many samples as are given",
-            )
+        """The value of all samples."""
         axis = self.how.axes.get(name)
         if axis is None:
             return parts[0]

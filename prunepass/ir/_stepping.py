@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._batch import rebatched
-from ._errors import UsageError
+from ._errors import UnsupportedError, UsageError
 from ._graph import Array, Graph, Node
 from ._schedule import Schedule, scheduled
 from ._slices import Slices, counted
@@ -41,8 +41,7 @@ class StepExecutor(ABC):
     """An executor over single nodes.
 
     Another number of samples than that of the capture is run in one go where all sizes follow from it
-    (:func:`rebatched`), else in slices as large as the capture whose values are joined: an operator that reads
-    samples together sees those of one slice.
+    (:func:`rebatched`), else in slices as large as the capture whose values are joined.
     """
 
     def __init__(self, graph: Graph, dtype: str = "float32") -> None:
@@ -128,11 +127,24 @@ class StepExecutor(ABC):
         )
 
     def fitting(self, job: Job) -> StepExecutor | Slices:
-        """What runs the samples that are given: itself, another size of it, or itself in slices."""
+        """What runs the samples that are given: itself, another size of it, or itself in slices.
+
+        Raises:
+            UnsupportedError: samples are read together, or nobody knows where they lie.
+        """
         found = counted(self.graph, {name: tuple(tensor.shape) for name, tensor in job.given.items()})
         if found is None:
             return self
+        for node in job.schedule.nodes:
+            if node.name in found.how.together:
+                raise UnsupportedError(
+                    f"'{node.op}' reads samples together ({found.how.together[node.name]}), so {found.count} of them "
+                    f"cannot be run by a graph that was captured with {found.how.size}",
+                    where=node.name,
+                    advice="capture the model with as many samples as are given",
+                )
         if any(node.name in found.how.refused for node in job.schedule.nodes):
+            found.check(job.wanted)
             return found
         key = (found.count, found.inputs)
         if key not in self._others:

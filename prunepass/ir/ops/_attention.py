@@ -17,7 +17,7 @@ import numpy as np
 
 from .._attend import Attend, fold, merge_heads, split_heads
 from .._broadcast import aligned
-from .._dims import Dim, Dims, Fixed, atom, atoms, prod
+from .._dims import Dim, Dims, Fixed, atom, atoms, prod, sizes
 from .._errors import UnsupportedError
 from .._flow import Arrays, Flow
 from .._graph import Array, Shape
@@ -113,7 +113,7 @@ def _rule(call: Call) -> Rule:
     for shape, head, matrix in zip((query, key, value), at.heads[:3], matrices, strict=True):
         operands.append(aligned(shape, _placed(call, at, head, matrix, len(shape))))
     others: tuple[Dims, ...] = (
-        aligned(call.shape(3), square) if call.has(3) else (),
+        _mask_dims(call, square) if call.has(3) else (),
         (*cache, at.past, at.hd),
         (*cache, at.past, at.vd),
         at.lead,
@@ -134,6 +134,15 @@ def _rule(call: Call) -> Rule:
         sizes={"q_heads": at.heads[0], "kv_heads": at.heads[1]},
         work=((*square, at.hd), (*square, at.vd)),
     )
+
+
+def _mask_dims(call: Call, square: Dims) -> Dims:
+    """Dims of the mask; it may hold fewer keys than there are."""
+    shape = call.shape(3)
+    for size, dim in zip(shape[-2::-1], square[-2::-1], strict=False):
+        if size not in (1, dim.size):
+            raise UnsupportedError(f"a mask of {shape} for products of {sizes(square)}", where=call.origin)
+    return aligned(shape, square)
 
 
 def _attend(call: Call, arrays: Arrays) -> Attend:
