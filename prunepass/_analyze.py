@@ -19,7 +19,9 @@ from .passes import (
     cost_of,
     couple,
     keep_matching,
-    observe_graph,
+    source_named,
+    source_of,
+    statistics_named,
     task_of,
 )
 
@@ -115,6 +117,7 @@ def observe(
     Raises:
         UsageError: a statistic is not known, the task lacks what it asks for, or the data do not fit the model.
     """
-    given = None if task is None else task_of(task)
+    given, asked = None if task is None else task_of(task), statistics_named(statistics)
+    name = source_named(source, given, "observe")
     session = open_model(model, example_inputs, form="graph")
-    return observe_graph(session.graph, statistics, given, session.executor(), source)
+    return source_of(name, given, session.executor(), "observe")(couple(session.graph), asked)

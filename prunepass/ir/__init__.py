@@ -48,6 +48,7 @@ from ._evaluate import walk as walk
 from ._executor import Executor as Executor
 from ._executor import Loss as Loss
 from ._executor import NumpyExecutor as NumpyExecutor
+from ._executor import Spot as Spot
 from ._executor import Tensor as Tensor
 from ._executor import no_gradients as no_gradients
 from ._flow import Flow as Flow

@@ -3,7 +3,10 @@
 from ._auto import AUTO as AUTO
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
-from ._observed import observe_graph as observe_graph
+from ._observed import AUTO_SOURCE as AUTO_SOURCE
+from ._observed import source_named as source_named
+from ._observed import source_of as source_of
+from ._observed import statistics_named as statistics_named
 from ._options import build as build
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import Timings as Timings

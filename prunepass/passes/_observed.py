@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..ir import Executor, Graph, NumpyExecutor, UsageError, parse_steps
+from ..ir import Executor, NumpyExecutor, UsageError, parse_steps
 from ._options import build
 from ._state import Pass, State
 from ._task import Task, lacks
@@ -29,11 +29,14 @@ def asked_by(steps: Iterable[Pass]) -> Asked:
     return {source: tuple(asked) for source, asked in found.items() if asked}
 
 
-def source_named(source: str, task: Task | None) -> str:
+def source_named(source: str, task: Task | None, by: str) -> str:
     """The source that a name stands for.
 
+    Args:
+        by: who wants to know something of it.
+
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none of that name, or the task has no data.
     """
     if source == AUTO_SOURCE:
         return "model" if task is None or task.data is None else "data"
@@ -42,51 +45,32 @@ def source_named(source: str, task: Task | None) -> str:
             f"there is no source '{source}' of statistics",
             advice=f"there are {', '.join((*SOURCES, AUTO_SOURCE))}",
         )
+    if source == "data" and (task is None or task.data is None):
+        raise lacks("data", by)
     return source
 
 
 def source_of(source: str, task: Task | None, executor: Executor, by: str) -> Source:
-    """Where statistics come from.
-
-    Args:
-        by: who wants them.
-
-    Raises:
-        UsageError: the task has no data.
-    """
-    if source == "model":
+    """Where statistics come from; see :func:`source_named`."""
+    name = source_named(source, task, by)
+    if name == "model":
         return ModelMoments()
-    if source == "synthetic":
+    if name == "synthetic" or task is None:
         return synthetic(executor)
-    if task is None or task.data is None:
-        raise lacks("data", by)
     loss = None if task.loss is None else task.mean_loss
     return Batches(executor, lambda: task.feeds(executor.graph), loss)
 
 
-def observe_graph(
-    graph: Graph,
-    wanted: Iterable[Statistic | str],
-    task: Task | None = None,
-    executor: Executor | None = None,
-    source: str = AUTO_SOURCE,
-) -> Observed:
-    """Statistics of every read of prunable channels.
-
-    Args:
-        wanted: statistics, or their names, with options as in ``"mean_power{p=3}"``.
-        task: has the data.
-        executor: runs ``graph``; None runs it in numpy.
-        source: ``model``, ``synthetic``, ``data``, or ``auto``: data where the task has any, else the model.
+def statistics_named(wanted: Iterable[Statistic | str]) -> tuple[Statistic, ...]:
+    """Statistics from objects and names, with options as in ``"mean_power{p=3}"``.
 
     Raises:
-        UsageError: a name is not known, the task lacks data or a loss, the data do not fit.
+        UsageError: a name is not known, or there are none.
     """
     asked = tuple(dict.fromkeys(one for each in wanted for one in _built(each)))
     if not asked:
         raise UsageError("there is nothing to observe", advice=f"there are {', '.join(statistics.names())}")
-    runner = NumpyExecutor(graph) if executor is None else executor
-    return source_of(source_named(source, task), task, runner, "observe")(couple(graph), asked)
+    return asked
 
 
 def _built(given: Statistic | str) -> Iterator[Statistic]:
@@ -105,19 +89,20 @@ def observed(state: State, source: str, asked: Iterable[Statistic], by: str) -> 
     Raises:
         UsageError: the task lacks data, or a loss; the data do not fit.
     """
-    name = source_named(source, state.task)
+    name = source_named(source, state.task, by)
     before = (state.seen or {}).get(name)
     if before is not None and before.has(asked):
         return state, before
-    later = (more for other, more in (state.asked or {}).items() if source_named(other, state.task) == name)
-    union = tuple(dict.fromkeys((*asked, *(one for more in later for one in more))))
+    union = dict.fromkeys(asked)
+    for other, more in (state.asked or {}).items():
+        if source_named(other, state.task, by) == name:
+            union.update(dict.fromkeys(more))
     coupling = couple(state.original)
     executor = NumpyExecutor(state.original) if state.executor is None else state.executor
-    found = source_of(name, state.task, executor, by)
-
+    wanted = tuple(union)
     # A plan that is made again under more constraints reads no more than the first one.
     held: dict[Any, Observed] = executor.graph.memo(("observed", name, state.task), lambda _: {})
-    if union not in held or not held[union].covers(coupling):
-        held[union] = found(coupling, union)
-    seen = replace(held[union], reads=reads(coupling))
+    if wanted not in held or not held[wanted].covers(coupling):
+        held[wanted] = source_of(name, state.task, executor, by)(coupling, wanted)
+    seen = replace(held[wanted], reads=reads(coupling))
     return state.having(seen={**(state.seen or {}), name: seen}), seen

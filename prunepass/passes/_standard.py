@@ -161,7 +161,7 @@ class Compensate:
             return state
         coupling = couple(state.original)
         means = None
-        if source_named(self.source, state.task) != "model":
+        if source_named(self.source, state.task, self.name) != "model":
             state, seen = observed(state, self.source, (statistics.Mean(),), self.name)
             means = observed_means(one_sample(coupling), seen)
         result = compensate(coupling, plan, means)

@@ -21,7 +21,6 @@ from ._moments import variance_of as variance_of
 from ._normalised import normalised as normalised
 from ._observe import Feed as Feed
 from ._observe import Observed as Observed
-from ._observe import Runs as Runs
 from ._observe import Source as Source
 from ._observe import places_of as places_of
 from ._refit import changed_sums as changed_sums

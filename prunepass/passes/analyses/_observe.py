@@ -8,13 +8,14 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from ...ir import Array, Graph, UsageError, batching
+from ...ir import Array, Executor, Graph, Spot, UsageError, batching
 from ..coupling import Coupling, ReadPlace, reads
 from ._activations import Activations
 from ._inputs import batched_inputs
 from .statistics import Statistic, asked_of, borrowed_of
 
-Place: TypeAlias = tuple[str, int]
+Place: TypeAlias = tuple[Spot, int]
+"""A value, or a single read of it where gradients are concerned, and an axis."""
 _Key: TypeAlias = "tuple[Statistic, Place]"
 
 
@@ -59,7 +60,7 @@ class Observed:
             UsageError: it was not observed, or the source does not know.
         """
         statistic, read = key
-        found = self.get(statistic, read.place)
+        found = self.of(statistic, read)
         if found is None:
             why = (
                 f"the source '{self.source}' does not know it"
@@ -71,6 +72,11 @@ class Observed:
                 advice="name it among the statistics to observe, or observe data",
             )
         return found
+
+    def of(self, statistic: Statistic, read: ReadPlace) -> Array | None:
+        """What one statistic says of one read; None where it is not known."""
+        single = (read.node, read.position), read.axis
+        return self.get(statistic, single if "loss" in asked_of(statistic) else read.place)
 
     def get(self, statistic: Statistic, place: Place) -> Array | None:
         """What one statistic says of one axis of a value; None where it is not known."""
@@ -84,7 +90,8 @@ class Observed:
     def covers(self, coupling: Coupling) -> bool:
         """Whether every read of ``coupling`` was looked at."""
         looked = {place for _, place in self.arrays} | self.unknown
-        return looked.issuperset(places_of(coupling))
+        alone = [((read.node, read.position), read.axis) for read in reads(coupling)]
+        return looked.issuperset(places_of(coupling)) or looked.issuperset(alone)
 
     def of_group(self, name: str) -> tuple[ReadPlace, ...]:
         """Reads of one group."""
@@ -97,22 +104,7 @@ class Source(Protocol):
     def __call__(self, coupling: Coupling, statistics: Sequence[Statistic]) -> Observed: ...
 
 
-class Runs(Protocol):
-    """What observation needs of an executor."""
-
-    @property
-    def graph(self) -> Graph: ...
-
-    def walk(self, given: Mapping[str, Any], *, wanted: Any) -> Iterator[tuple[str, Any]]: ...
-
-    def gradients(
-        self, given: Mapping[str, Any], *, wanted: Any, loss: Callable[[Sequence[Any]], Any]
-    ) -> Iterator[tuple[str, Any, Any]]: ...
-
-    def array(self, tensor: Any) -> Array: ...
-
-
-def places_of(coupling: Coupling) -> tuple[Place, ...]:
+def places_of(coupling: Coupling) -> tuple[tuple[str, int], ...]:
     """Names and axes of the values to look at: those that are read, and what they are multiplied with."""
     values = coupling.graph.values
     found = dict.fromkeys(
@@ -126,7 +118,7 @@ def places_of(coupling: Coupling) -> tuple[Place, ...]:
 
 def observe_batches(
     coupling: Coupling,
-    executor: Runs,
+    executor: Executor,
     feeds: Iterable[Feed],
     statistics: Sequence[Statistic],
     *,
@@ -155,49 +147,70 @@ class _Folding:
     """Statistics on their way.
 
     Attributes:
-        axes: of each value the axes to look at.
+        axes: of each value, or read, the axes to look at.
         holders: by statistic the one from whose sums it is finished.
+        along: of each value the axis of its samples.
+        names: of each read the value.
     """
 
-    axes: Mapping[str, Sequence[int]]
+    axes: Mapping[Spot, Sequence[int]]
     holders: Mapping[Statistic, Statistic]
     along: Mapping[str, int]
+    names: Mapping[Spot, str]
     held: dict[_Key, Any] = field(default_factory=dict)
 
     @staticmethod
     def of(coupling: Coupling, statistics: Sequence[Statistic]) -> _Folding:
-        axes: dict[str, list[int]] = {}
-        for name, axis in places_of(coupling):
-            axes.setdefault(name, []).append(axis)
         asked = tuple(dict.fromkeys(statistics))
         holders = {one: next((o for o in borrowed_of(one) if o in asked), one) for one in asked}
-        return _Folding(axes, holders, sample_axes(coupling.graph))
+        axes: dict[Spot, list[int]] = {}
+        if any(not _by_read(one) for one in asked):
+            for name, axis in places_of(coupling):
+                axes.setdefault(name, []).append(axis)
+        looked = [read for read in reads(coupling) if read.value in coupling.graph.values]
+        if any(_by_read(one) for one in asked):
+            for read in looked:
+                axes.setdefault((read.node, read.position), []).append(read.axis)
+        names: dict[Spot, str] = {(read.node, read.position): read.value for read in looked}
+        return _Folding(axes, holders, sample_axes(coupling.graph), names)
 
-    def take(self, executor: Runs, feed: Feed, loss: Callable[[Sequence[Any], Any], Any] | None) -> None:
+    def take(self, executor: Executor, feed: Feed, loss: Callable[[Sequence[Any], Any], Any] | None) -> None:
         """Fold one batch."""
         self._check(feed)
-        if any("loss" in asked_of(one) for one in self.holders):
-            if loss is None:
-                raise UsageError("gradients need a loss", advice="give the task a loss: loss(outputs, batch)")
-            made = executor.gradients(
-                feed.inputs, wanted=tuple(self.axes), loss=lambda outputs: loss(outputs, feed.batch)
-            )
-        else:
-            walked = executor.walk(feed.inputs, wanted=tuple(self.axes))
-            made = ((name, tensor, None) for name, tensor in walked)
-        for name, tensor, gradient in made:
-            for axis in self.axes[name]:
-                seen = Activations(
-                    tensor,
-                    axis,
-                    executor.array,
-                    feed.samples,
-                    self.along.get(name),
-                    feed.labels,
-                    gradient,
-                    name,
+        for spot, tensor, gradient in self._made(executor, feed, loss):
+            name = self.names.get(spot, str(spot))
+            for axis in self.axes[spot]:
+                self._fold(
+                    spot,
+                    Activations(
+                        tensor,
+                        axis,
+                        executor.array,
+                        feed.samples,
+                        self.along.get(name),
+                        feed.labels,
+                        gradient,
+                        name,
+                    ),
                 )
-                self._fold(seen)
+
+    def _made(
+        self, executor: Executor, feed: Feed, loss: Callable[[Sequence[Any], Any], Any] | None
+    ) -> Iterator[tuple[Spot, Any, Any]]:
+        """Every wanted value with its gradient, None where nobody asked for gradients."""
+        if not any(map(_by_read, self.holders)):
+            walked = executor.walk(feed.inputs, wanted=[spot for spot in self.axes if isinstance(spot, str)])
+            return ((name, tensor, None) for name, tensor in walked)
+        if loss is None:
+            raise UsageError(
+                "gradients need a loss, and the task has none",
+                advice="give task=pp.task_of(data, loss=f) with f(outputs, batch) -> a single number",
+            )
+
+        def lost(outputs: Sequence[Any]) -> Any:
+            return loss(outputs, feed.batch)
+
+        return executor.gradients(feed.inputs, wanted=tuple(self.axes), loss=lost)
 
     def _check(self, feed: Feed) -> None:
         for one in self.holders:
@@ -207,9 +220,10 @@ class _Folding:
                     advice="give pairs of input and target; targets are whole numbers, one a sample",
                 )
 
-    def _fold(self, seen: Activations) -> None:
-        for holder in dict.fromkeys(self.holders.values()):
-            key = holder, (seen.name, seen.axis)
+    def _fold(self, spot: Spot, seen: Activations) -> None:
+        alone = not isinstance(spot, str)
+        for holder in dict.fromkeys(one for one in self.holders.values() if _by_read(one) == alone):
+            key = holder, (spot, seen.axis)
             before = self.held[key] if key in self.held else holder.start()
             with np.errstate(all="ignore"):
                 self.held[key] = holder.fold(before, seen)
@@ -218,10 +232,16 @@ class _Folding:
         """What every statistic says of every place."""
         with np.errstate(all="ignore"):
             return {
-                (one, place): one.finish(self.held[holder, place])
+                (one, place): one.finish(held)
                 for one, holder in self.holders.items()
-                for place in dict.fromkeys(place for _, place in self.held)
+                for (kept, place), held in self.held.items()
+                if kept == holder
             }
+
+
+def _by_read(statistic: Statistic) -> bool:
+    """Whether a statistic looks at gradients: those differ from read to read of one value."""
+    return "loss" in asked_of(statistic)
 
 
 def sample_axes(graph: Graph) -> Mapping[str, int]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import Array, UsageError
+from ...ir import Array, Executor, UsageError
 from ..coupling import Coupling, reads
 from ._activations import Activations
 from ._moments import trace_moments
-from ._observe import Feed, Observed, Place, Runs, observe_batches, places_of
+from ._observe import Feed, Observed, Place, observe_batches, places_of
 from ._sample import one_sample
 from ._synthetic import synthetic_inputs
 from .statistics import Mean, Statistic, Variance, asked_of
@@ -39,15 +39,15 @@ class ModelMoments:
                 )
         small = one_sample(coupling)
         places = places_of(small)
-        samples = _samples(small, frozenset(name for name, _ in places))
+        samples = _samples(small, frozenset(str(name) for name, _ in places))
         arrays: dict[tuple[Statistic, Place], Array] = {}
         unknown = set[Place]()
         for place in places:
-            found = samples.get(place[0])
+            found = samples.get(str(place[0]))
             if found is None:
                 unknown.add(place)
                 continue
-            seen = _spread(found, place[1], small.graph.values[place[0]].shape)
+            seen = _spread(found, place[1], small.graph.values[str(place[0])].shape)
             arrays.update(((one, place), one.finish(one.fold(one.start(), seen))) for one in statistics)
         return Observed("model", arrays, reads(coupling), 0, frozenset(unknown))
 
@@ -75,7 +75,7 @@ class Batches:
         loss: of outputs and batch, where gradients are asked for.
     """
 
-    executor: Runs
+    executor: Executor
     feeds: Callable[[], Iterable[Feed]]
     loss: Callable[[Sequence[Any], Any], Any] | None = None
     source: str = "data"
@@ -87,7 +87,7 @@ class Batches:
         )
 
 
-def synthetic(executor: Runs, count: int = _DRAWN) -> Batches:
+def synthetic(executor: Executor, count: int = _DRAWN) -> Batches:
     """Inputs that no data set was needed for, through an executor: overlapping discs for images, normal noise."""
 
     def feeds() -> Iterable[Feed]:

@@ -30,7 +30,7 @@ class _Activation:
 
     def _scored(self, coupling: Coupling, seen: Observed, statistic: Statistic) -> Scores:
         def weighed(read: ReadPlace) -> Array | None:
-            found = seen.get(statistic, read.place)
+            found = seen.of(statistic, read)
             return None if found is None else found * squared_weights(coupling, read, seen)
 
         return named(coupling, summed_reads(coupling, seen, weighed), self.normalize)

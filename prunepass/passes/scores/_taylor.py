@@ -30,5 +30,5 @@ class Taylor:
         choice("normalize", self.normalize, NORMALIZE)
 
     def __call__(self, coupling: Coupling, seen: Observed) -> Scores:
-        found = summed_reads(coupling, seen, lambda read: seen.get(statistics.Taylor(), read.place))
+        found = summed_reads(coupling, seen, lambda read: seen.of(statistics.Taylor(), read))
         return named(coupling, found, self.normalize)
