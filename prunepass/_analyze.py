@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ._options import of_form
 from .drivers import GroupRow, group_rows, unread_names
-from .hosts import open_model
+from .hosts import layer_names, open_model
 from .ir import Graph, UsageError
 from .passes import (
     Cost,
@@ -18,12 +20,17 @@ from .passes import (
     Observed,
     cost_of,
     couple,
+    find_group,
+    free_outputs,
     keep_matching,
     source_named,
     source_of,
     statistics_named,
     task_of,
 )
+
+# What a graph was captured from, for the names of its modules.
+_MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,14 @@ class Analysis:
     groups: tuple[Group, ...]
     cost: Cost
     coupling: Coupling = field(repr=False)
+
+    def group(self, name: str) -> Group:
+        """A group by its name, or by that of any layer or weight that gives its channels.
+
+        Raises:
+            UsageError: there is none, or the layer gives channels of several groups.
+        """
+        return find_group(self.coupling, name)
 
     def rows(self) -> tuple[GroupRow, ...]:
         return group_rows(self.coupling)
@@ -76,14 +91,19 @@ def capture(model: Any, example_inputs: Any = None, *, form: str = "graph") -> G
     Raises:
         ModelError: the model is invalid or cannot be captured; says where.
     """
-    return open_model(model, example_inputs, form=form).graph
+    graph = open_model(model, example_inputs, form=form).graph
+    with suppress(TypeError):  # a path cannot be referred to, nor need it be
+        reference = weakref.ref(model)
+        graph.memo(_MODEL, lambda _: reference)
+    return graph
 
 
-def analyze(graph: Graph, *, keep: Sequence[str] = ()) -> Analysis:
+def analyze(graph: Graph, *, keep: Sequence[Any] = (), free: Sequence[str] = ()) -> Analysis:
     """Find the coupled channels of a captured graph.
 
     Args:
-        keep: names or patterns of layers that shall not be touched.
+        keep: names or patterns of layers that shall not be touched; of a torch model also modules and classes.
+        free: outputs whose channels may be cut; ``["output"]`` are all.
 
     Raises:
         UsageError: it is no graph but a model, or ``keep`` is no list of names of the model.
@@ -93,7 +113,9 @@ def analyze(graph: Graph, *, keep: Sequence[str] = ()) -> Analysis:
         what = f"a {type(given).__name__} is no graph"
         raise UsageError(what, advice="capture the model first: pp.analyze(pp.capture(model))")
     of_form("keep", keep, "analyze")
-    coupling = couple(keep_matching(graph, keep))
+    of_form("free", free, "analyze")
+    names = layer_names(graph.memo(_MODEL, lambda _: lambda: None)(), keep)
+    coupling = couple(keep_matching(free_outputs(graph, free), names))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)
 
 

@@ -25,7 +25,8 @@ class PruneOptions(TypedDict, total=False):
 
     align: int | None
     target: str | os.PathLike[str] | Target | None
-    keep: Sequence[str]
+    keep: Sequence[Any]
+    free: Sequence[str]
     pipeline: str | Sequence[Pass] | None
     form: str
     inplace: bool
@@ -45,7 +46,8 @@ class Wanted:
 
     align: int | None = None
     target: str | os.PathLike[str] | Target | None = None
-    keep: Sequence[str] = ()
+    keep: Sequence[Any] = ()
+    free: Sequence[str] = ()
     pipeline: str | Sequence[Pass] | None = None
     form: str = "module"
     inplace: bool = False
@@ -117,7 +119,8 @@ _FORMS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "budgets": (_some(_is(int, float)), "a list of fractions"),
     "scores": (_some(_is(str)), "a list of scores"),
     "aligns": (_some(_is(int)), "a list of whole numbers"),
-    "keep": (_some(_is(str)), "a list of names"),
+    "keep": (_some(_either(_is(str, type), _has("named_modules"))), "a list of names, modules or classes"),
+    "free": (_some(_is(str)), "a list of names of outputs"),
     "observers": (_some(_has("before", "after")), "a list of observers"),
     "target": (_either(_NONE, _is(str, os.PathLike, Target)), "a name, a path or a Target"),
     "backend": (_either(_NONE, _is(str), _has("name", "unavailable", "build")), "a name or a backend"),

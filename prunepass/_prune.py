@@ -22,10 +22,11 @@ from .drivers import (
     host_check,
     replayed,
     report_of,
+    run_once,
     timed,
 )
-from .hosts import Session, open_model
-from .ir import BudgetError, UsageError, check_memory
+from .hosts import Session, layer_names, open_model
+from .ir import BudgetError, Graph, ModelError, UsageError, VerificationError, check_memory
 from .measure import Setting, setting_of
 from .passes import (
     Budget,
@@ -36,9 +37,11 @@ from .passes import (
     Proof,
     Timings,
     cut,
+    free_outputs,
     keep_matching,
     prove,
     task_of,
+    with_tuned,
 )
 from .targets import Target, target_for, target_of
 
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What pruning gave.
+    """Result of a prune.
 
     Attributes:
         model: the smaller model, in the host's own form.
@@ -104,7 +107,7 @@ def prune(
         score: ``auto``, a score's name, or a name with options, ``"dfpc{normalize=mean}"``.
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
         target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
-        keep: names or patterns of layers to leave alone.
+        keep: layers to leave alone: names, patterns, modules or classes; ``free``: outputs that may be cut.
         pipeline: replaces the default passes.
         form: ``module`` keeps the class, ``graph`` gives an fx.GraphModule; ONNX stays ONNX.
         inplace: change the user's own object, all or nothing.
@@ -130,7 +133,7 @@ def prune(
     session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     check_memory(session.graph)
     check_runs(session, model)
-    graph = keep_matching(session.graph, asked.keep)
+    graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
     job = replace(job, facts={"task": task, "executor": session.executor()})
     with all_or_nothing(session), _advised(session):
@@ -162,7 +165,7 @@ def _result(session: Session, done: Done, target: Target | None, timings: Timing
         timing=done.timing,
         latency=done.latency,
     )
-    return Result(done.model, plan, report)
+    return Result(done.model, plan.made_for(done.state.original), report)
 
 
 def _target(
@@ -229,21 +232,27 @@ def _check_plan(plan: object) -> None:
         raise UsageError(f"a {type(plan).__name__} is no plan", advice="read one with Plan.load(path)")
 
 
-def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
+def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None, *, weights: str = "plan") -> Proof:
     """Prove ``pruned(x) == masked(x)``: every value of the graph in float64, the outputs in the host.
 
     Args:
         inputs: example inputs as for :func:`prune`; torch models need them.
+        weights: ``plan``: ``pruned`` holds what the plan leaves of the original's; ``tuned``: it was trained since.
+            Its weights are put back into the original, where what was cut keeps its own.
 
     Raises:
         VerificationError: naming the first differing value.
         UsageError: the plan was made for another model.
     """
     _check_plan(plan)
+    if weights not in ("plan", "tuned"):
+        raise UsageError(f"weights are 'plan' or 'tuned', not {weights!r}", advice="help(prunepass.verify)")
     session = open_model(original, inputs, form="graph")
     plan.check(session.graph)
     check_memory(session.graph)
     graph = plan.constrain(session.graph)
+    if weights == "tuned":
+        graph, plan = with_tuned(graph, plan, _trained(session, pruned, inputs))
     small = cut(graph, plan)
     given = session.feeds()
     proof = prove(graph, small, plan, given, perturb=False)
@@ -252,3 +261,14 @@ def verify(original: Any, pruned: Any, plan: Plan, inputs: Any = None) -> Proof:
         proof = max(proof, random, key=lambda found: found.worst)
     host_check(session, pruned, small)
     return proof
+
+
+def _trained(session: Session, pruned: Any, inputs: Any) -> Graph:
+    """The graph of a model that was trained; what does not run or cannot be captured is not what was pruned."""
+    run_once(session, pruned)
+    try:
+        return open_model(pruned, inputs, form="graph").graph
+    except ModelError as error:
+        raise VerificationError(
+            f"the tuned model cannot be captured: {error.what}", where=error.where
+        ) from error

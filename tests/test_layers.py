@@ -11,8 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "prunepass"
 # Each layer with the layers that it may import from.
-BELOW = {"ir": set(), "passes": {"ir"}, "backends": {"ir"}, "hosts": {"ir"}}
-for upper in ("measure", "targets", "drivers"):
+BELOW: dict[str, set[str]] = {
+    "signals": set(),
+    "ir": set(),
+    "passes": {"ir"},
+    "backends": {"ir"},
+    "hosts": {"ir"},
+}
+for upper in ("measure", "targets", "drivers"):  # each knows all before it
     BELOW[upper] = set(BELOW)
 # Rooms of ``passes``; of the files at its root the plan and what passes are stand between analyses and scores.
 ROOMS = {"coupling": set[str](), "cost": {"coupling"}, "analyses": {"coupling", "cost"}}

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Cuda(Protocol):
-    """What is called of ``cuda.bindings.runtime``: each function gives its error first, then its results."""
+    """Functions of ``cuda.bindings.runtime`` in use: each gives its error first, then its results."""
 
     cudaMemcpyKind: Any
     cudaStreamCaptureMode: Any

@@ -76,7 +76,7 @@ def random_feeds(
 
 
 def feeds_of(inputs: Sequence[TensorSpec], given: Feeds | None) -> Feeds:
-    """What to feed: arrays as they are given, and made-up ones of the shapes that stand in place of arrays.
+    """Inputs to feed: arrays as they are given, and made-up ones of the shapes that stand in place of arrays.
 
     Where there are shapes, inputs that are not named are made up too; see :func:`random_feeds`.
 

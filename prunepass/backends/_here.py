@@ -12,14 +12,14 @@ class Here(ABC):
 
     @abstractmethod
     def ready(self) -> object:
-        """What building needs: the engine's package, and a device where it needs one.
+        """The parts that building needs: the engine's package, and a device where it needs one.
 
         Raises:
             BackendError: it is missing; says what to install.
         """
 
     def unavailable(self) -> str | None:
-        """Why it cannot build here, None where it can."""
+        """The reason why it cannot build here, None where it can."""
         try:
             self.ready()
         except BackendError as error:

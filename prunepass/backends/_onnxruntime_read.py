@@ -24,7 +24,7 @@ _END = "model_run"
 
 
 def model_error(error: Exception, source: Path | bytes) -> ModelError:
-    """What ONNX Runtime raised, as an error that says what to do."""
+    """An error of ONNX Runtime as one that says what to do."""
     where = source.name if isinstance(source, Path) else "model"
     text = str(error)
     if found := _IR_VERSION.search(text):

@@ -30,7 +30,7 @@ _PORT = "/sink_port_"
 
 
 def model_error(error: Exception, source: Path | bytes) -> ModelError:
-    """What OpenVINO raised, as an error that says what to do."""
+    """An error of OpenVINO as one that says what to do."""
     where = source.name if isinstance(source, Path) else "model"
     text = str(error)
     if any(mark in text for mark in _NO_MODEL):
@@ -44,7 +44,7 @@ def model_error(error: Exception, source: Path | bytes) -> ModelError:
 
 
 def no_model(where: str) -> ModelError:
-    """What is told of bytes that are no model."""
+    """The error for bytes that are no model."""
     return ModelError("this is no ONNX model", where=where, advice="export it again")
 
 

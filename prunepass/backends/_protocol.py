@@ -52,7 +52,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerTime:
-    """What one step costs.
+    """Cost of one layer.
 
     Attributes:
         microseconds: median over the profiled inferences.
@@ -115,7 +115,7 @@ class Engine(Protocol):
         ...
 
     def memory(self) -> Memory:
-        """What it holds, as far as the engine tells."""
+        """Memory that the engine holds, as far as it tells."""
         ...
 
     def close(self) -> None: ...
@@ -153,7 +153,7 @@ class Backend(Protocol):
         ...
 
     def unavailable(self) -> str | None:
-        """Why it cannot build here and what to install, or None where it can."""
+        """The reason why it cannot build here and what to install, or None where it can."""
         ...
 
     def version(self) -> str:

@@ -7,26 +7,29 @@ here.
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
-
-from ..ir import BackendError, UsageError
+from ..ir import BackendError, Table
 from ._preset import Preset, spelled
 from ._protocol import Backend
 
 _BUILT_IN = {
-    "onnxruntime": "._onnxruntime",
-    "openvino": "._openvino",
-    "tensorrt": "._tensorrt",
-    "tensorrt-rtx": "._tensorrt_rtx",
-    "torch": "._torch",
+    "onnxruntime": "._onnxruntime:backend",
+    "openvino": "._openvino:backend",
+    "tensorrt": "._tensorrt:backend",
+    "tensorrt-rtx": "._tensorrt_rtx:backend",
+    "torch": "._torch:backend",
 }
-_GROUP = "prunepass.backends"
+
+
+def _flaw(found: object) -> str:
+    return "" if isinstance(found, Backend) else "it lacks a part of prunepass.backends.Backend"
+
+
+_BACKENDS = Table("backend", "prunepass.backends", _BUILT_IN, __package__, _flaw, BackendError)
 
 
 def names() -> tuple[str, ...]:
     """Names of all known backends, whether they can build here or not."""
-    return tuple(sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=_GROUP))}))
+    return tuple(_BACKENDS)
 
 
 def get(name: str) -> Backend:
@@ -39,31 +42,12 @@ def get(name: str) -> Backend:
         BackendError: the distribution that adds it is broken.
     """
     plain, options = spelled(name)
-    found = _named(plain)
+    found: Backend = _BACKENDS[plain]
     if not options:
         return found
     made = Preset(found, options)
     made.clock()  # reads the options: one that is wrong shall be told now, not after the work
     return made
-
-
-def _named(name: str) -> Backend:
-    module = _BUILT_IN.get(name)
-    found: object = import_module(module, __package__).backend if module else _added(name)
-    if not isinstance(found, Backend):
-        what = f"entry point '{name}' of {_GROUP} is no backend"
-        raise BackendError(what, advice="it lacks a part of prunepass.backends.Backend")
-    return found
-
-
-def _added(name: str) -> object:
-    for entry in entry_points(group=_GROUP, name=name):
-        try:
-            return entry.load()
-        except (ImportError, AttributeError) as error:
-            what = f"backend '{name}' does not load: {error}"
-            raise BackendError(what, advice="install its distribution again") from error
-    raise UsageError(f"there is no backend '{name}'", advice="backends: " + ", ".join(names()))
 
 
 def ready(name: str) -> Backend:
@@ -90,4 +74,11 @@ def checked(backend: Backend) -> Backend:
 
 def available() -> tuple[str, ...]:
     """Names of the backends that can build here."""
-    return tuple(name for name in names() if get(name).unavailable() is None)
+    return tuple(name for name in names() if _builds(name))
+
+
+def _builds(name: str) -> bool:
+    try:
+        return get(name).unavailable() is None
+    except BackendError:  # its distribution is broken, which ``get`` tells
+        return False

@@ -76,7 +76,7 @@ class RtxOptions(Common, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
-    """What tells the packages apart.
+    """Differences between the TensorRT packages.
 
     Attributes:
         module: the package to import. extra: of prunepass that installs it.
@@ -214,7 +214,7 @@ class TensorRtEngine(Closing):
         return inspected or layers_of_log(log)
 
     def layers_unavailable(self) -> str | None:
-        """Why :meth:`layers` is empty, or None where it is not."""
+        """The reason why :meth:`layers` is empty, or None where it is not."""
         if self.layers():
             return None
         return f"{self.backend.name} {self.backend.version()} lists no layers in a form that is known"

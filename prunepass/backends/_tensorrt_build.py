@@ -38,7 +38,7 @@ _NO_GPU = "set compute_capability (sm89, say, or portable) to build for another 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a build needs besides the model.
+    """Settings of a build besides the model.
 
     Attributes:
         ranges: sizes of the inputs that are free.

@@ -24,7 +24,7 @@ class Device:
         self._cuda = cuda
 
     def unavailable(self) -> str | None:
-        """Why there is no GPU, or None where there is one."""
+        """The reason why there is no GPU, or None where there is one."""
         try:
             count = self._checked(self._cuda.cudaGetDeviceCount())
         except BackendError as error:

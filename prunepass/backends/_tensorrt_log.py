@@ -43,7 +43,7 @@ class Log:
             self.messages.append(Message(severity, text))
 
     def errors(self) -> tuple[str, ...]:
-        """What went wrong, each once, without places in TensorRT's own source."""
+        """Errors in the log, each once, without places in TensorRT's own source."""
         found = (_plain(message.text) for message in self.messages if message.severity in _ERRORS)
         return tuple(dict.fromkeys(text for text in found if text))
 

@@ -100,7 +100,7 @@ def plain(program: Program, module: Any, options: Options) -> Call:
 
 
 def compiled(module: Any) -> Any:
-    """What ``torch.compile`` makes of ``module``, at its first call."""
+    """``module`` as ``torch.compile`` compiles it at its first call."""
     compile_ = runtime().compile
     # Where torch can count each engine's compilations alone it must: after eight of one class it would go on
     # uncompiled, without a word.
@@ -170,7 +170,7 @@ def silent() -> Iterator[None]:
 
 
 def torch_error(error: Exception) -> PrunepassError:
-    """What PyTorch or a module raised, as an error that says what to do."""
+    """An error of PyTorch or of a module as one that says what to do."""
     text = f"{type(error).__name__}: {error}"
     for word, (missing, advice) in _COMPILERS.items():
         if word in text:

@@ -13,7 +13,7 @@ from ..ir import UsageError
 
 @contextmanager
 def written(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Where to write what becomes ``path`` when the block ends without an error.
+    """A temporary path that becomes ``path`` when the block ends without an error.
 
     What the block writes beside it (weights in a file of their own) is moved along, first.
 

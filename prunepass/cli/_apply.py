@@ -21,14 +21,15 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
     would not change is left as it is.
     """
     from .._prune import apply as run
-    from ..passes import Plan
+    from ..passes import Plan, files_of
     from ._files import Outputs, check_outputs
     from ._files import depfile as rule
     from ._models import check_apart, load, save, sources
     from .progress import progress
 
-    check_outputs((out, depfile), (plan, model))
     found = Plan.load(plan)
+    read = files_of(plan, found)
+    check_outputs((out, depfile), (*read, model))
     with progress(face), Outputs() as outputs:
         loaded = load(model, shape)
         loaded.check_target(out)
@@ -36,5 +37,5 @@ def apply(face: Face, plan: str, model: str, out: str, shape: tuple[str, ...], d
         pruned = run(found, loaded.model, loaded.inputs, form="graph")
         save(loaded, pruned, outputs.path(out))
         if depfile is not None:
-            outputs.text(depfile, rule(out, (plan, *sources(loaded))))
+            outputs.text(depfile, rule(out, (*read, *sources(loaded))))
     face.show(f"{out}: {len(found.cuts)} groups cut as {plan} says")

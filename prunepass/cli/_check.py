@@ -26,6 +26,12 @@ _SAME = 1e-8
 @click.option("--plan", "plan_file", required=True, metavar="P", help="The plan that made OUT.")
 @click.option("--backend", metavar="B", help="Also measure, and fail where OUT is slower than MODEL.")
 @click.option("--shape", multiple=True, metavar="SHAPE", help="Shape of an example input, NAME=1,3,224,224.")
+@click.option(
+    "--weights",
+    type=click.Choice(["plan", "tuned"]),
+    default="plan",
+    help="Whether OUT was trained since.  [plan]",
+)
 @click.option("--sarif", metavar="F", help="Also write the failures as SARIF 2.1.0.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
@@ -35,7 +41,7 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     That is the proof, the budget of its plan, and widths on the engine's grain. Exit code 1 where a promise
     does not hold.
     """
-    from ..passes import Plan
+    from ..passes import Plan, files_of
     from ._check_time import timed
     from ._files import Outputs, check_outputs
     from ._models import check_apart, load
@@ -44,15 +50,15 @@ def check(face: Face, out: str, against: str, plan_file: str, as_json: bool, **g
     from .progress import progress
 
     sarif, shape, backend = given["sarif"], given["shape"], given["backend"]
-    check_outputs((sarif,), (out, against, plan_file))
     plan = Plan.load(plan_file)
+    check_outputs((sarif,), (out, against, *files_of(plan_file, plan)))
     held = promised(plan)
     original, pruned = load(against, shape), load(out, shape)
     for loaded in (original, pruned):
         check_apart(loaded, sarif)
     with progress(face) as shown:
         shown.say("proving")
-        findings = _promises(original, pruned, plan, held)
+        findings = _promises(original, pruned, plan, held, given["weights"])
         if backend:
             shown.say("measuring")
             findings += timed(original, pruned, held, backend)
@@ -77,7 +83,7 @@ def _tell(face: Face, out: str, findings: list[Finding], as_json: bool) -> None:
             click.echo(f"prunepass: error: [{finding.rule}] {place}{finding.text}", err=True)
 
 
-def _promises(original: Loaded, pruned: Loaded, plan: Plan, held: Promised) -> list[Finding]:
+def _promises(original: Loaded, pruned: Loaded, plan: Plan, held: Promised, weights: str) -> list[Finding]:
     from .._analyze import capture
     from ..passes import cut
     from ._promised import floor_kept
@@ -90,17 +96,18 @@ def _promises(original: Loaded, pruned: Loaded, plan: Plan, held: Promised) -> l
     made = expected if all(w.holds for w in widths) else found
     findings = [*widths, _budget(graph, made, plan, held.limits())]
     if all(finding.holds for finding in widths):
-        findings.insert(0, _proof(original, pruned, plan))
+        findings.insert(0, _proof(original, pruned, plan, weights))
     return [*findings, *_grain(graph, plan, held.widths()), *floor_kept(plan, held.floor)]
 
 
-def _proof(original: Loaded, pruned: Loaded, plan: Plan) -> Finding:
+def _proof(original: Loaded, pruned: Loaded, plan: Plan, weights: str) -> Finding:
     from .._prune import verify
     from ..ir import VerificationError
     from ._models import opened
 
     try:
-        return Finding("proof", True, str(verify(original.model, opened(pruned), plan, original.inputs)))
+        found = verify(original.model, opened(pruned), plan, original.inputs, weights=weights)
+        return Finding("proof", True, str(found))
     except VerificationError as error:
         return Finding("proof", False, error.what, str(error.where or ""))
 

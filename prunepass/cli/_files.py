@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from ..ir import UsageError, undisturbed
+from ..ir import UsageError
+from ..signals import undisturbed
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str | Path] = ()) -> None:
@@ -62,7 +63,7 @@ class Outputs:
         self._staged: dict[Path, Path] = {}
 
     def path(self, target: str | Path) -> Path:
-        """Where to write what shall become ``target``: the same name in a hidden folder beside it."""
+        """A temporary path for ``target``: the same name in a hidden folder beside it."""
         wanted = Path(target)
         if wanted not in self._staged:
             folder = Path(tempfile.mkdtemp(prefix=".prunepass-", dir=wanted.parent))

@@ -5,38 +5,59 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .face import Face, spoken, table
+
+if TYPE_CHECKING:
+    from ..ir import Table
+
+_TITLES = {"scores": "scores (and auto, which tries those that need no data)"}
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @spoken
 def passes(face: Face, as_json: bool) -> None:
-    """List passes, scores and targets, with their options."""
+    """List passes, scores, policies, drivers and targets, with their options."""
+    from ..drivers import drivers
     from ..passes import passes as all_passes
-    from ..passes import scores
+    from ..passes import policies, scores
     from ..targets import target_of, targets
 
-    kinds = {name: all_passes()[name] for name in all_passes()}
-    found = {name: scores.get(name) for name in scores.names()}
+    tables = {
+        "passes": all_passes(),
+        "scores": scores.scores(),
+        "policies": policies.policies(),
+        "drivers": drivers(),
+    }
+    found = {title: _loaded(face, known) for title, known in tables.items()}
     chosen = {name: target_of(name) for name in targets()}
     aligns = {name: target.align for name, target in chosen.items()}
     if as_json:
-        described = {"passes": _described(kinds), "scores": _described(found), "targets": aligns}
-        click.echo(json.dumps(described, indent=1, sort_keys=True))
+        described = {title: _described(kinds) for title, kinds in found.items()}
+        click.echo(json.dumps({**described, "targets": aligns}, indent=1, sort_keys=True))
         return
-    face.show(table("passes", ("pass", "options", ""), _rows(kinds)))
-    face.show(
-        table(
-            "scores (and auto, which tries those that need no data)", ("score", "options", ""), _rows(found)
-        )
-    )
+    for title, kinds in found.items():
+        if kinds:
+            face.show(table(_TITLES.get(title, title), (tables[title].kind, "options", ""), _rows(kinds)))
     rows = ((name, target.backend, aligns[name]) for name, target in chosen.items())
     face.show(table("targets (or a .toml of 'prunepass calibrate')", ("target", "backend", ">align"), rows))
+
+
+def _loaded(face: Face, known: Table) -> dict[str, Any]:
+    """What loads; a distribution that is broken is told and left out."""
+    from ..ir import PrunepassError
+
+    found: dict[str, Any] = {}
+    for name in known:
+        try:
+            found[name] = known[name]
+        except PrunepassError as error:
+            face.note(str(error))
+    return found
 
 
 def _described(kinds: dict[str, Any]) -> dict[str, Any]:

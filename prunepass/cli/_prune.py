@@ -108,7 +108,7 @@ def _write(loaded: Loaded, result: Result, wanted: Settings, config: str | None)
     assert wanted.out is not None
     with Outputs() as outputs:
         if wanted.plan_out is not None:
-            outputs.text(wanted.plan_out, result.plan.to_json())
+            result.plan.save(outputs.path(wanted.plan_out))
         save(loaded, result.model, outputs.path(wanted.out))
         if wanted.report is not None:
             write_report(outputs, wanted.report, result.report, loaded, outputs.path(wanted.out))

@@ -70,11 +70,6 @@ def _field(name: str, form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plan() -> dict[str, Any]:
-    import msgspec
+    from ..passes import Plan, plan_schema
 
-    from ..passes import Plan
-
-    made = msgspec.json.schema(Plan)
-    fields = made["$defs"]["Plan"]["properties"]
-    fields["format"] = {"const": fields["format"]["default"]}
-    return {**made, "title": "prunepass plan"}
+    return {**plan_schema(Plan), "title": "prunepass plan"}

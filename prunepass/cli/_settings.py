@@ -30,7 +30,7 @@ RIVALS: Mapping[str, Sequence[str]] = {
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", kw_only=True):
-    """What one ``prune`` shall do; the names are those of the command line's options."""
+    """Settings of one ``prune``; the names are those of the command line's options."""
 
     out: str | None = None
     budget: str = "macs=0.5"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from ..ir import handled
+from ..signals import handled
 
 # A terminal signals a whole group of processes, and a build tool then passes it on to each of them: what comes
 # again so soon is the same wish, and must not interrupt the removal of temporary files.

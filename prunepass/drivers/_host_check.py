@@ -54,9 +54,14 @@ def check_runs(session: Session, model: Any) -> None:
     if session.form != "onnx":
         return  # what was traced has run
     try:
-        session.run(model, _typed(session.graph, session.feeds() or random_inputs(session.graph)))
+        run_once(session, model)
     except BackendError as error:
         raise ModelError(error.what, where=error.where, advice="it fails as it is, before any cut") from error
+
+
+def run_once(session: Session, model: Any) -> None:
+    """Run a model of the session's host on its inputs; raises as its ``run``."""
+    session.run(model, _typed(session.graph, session.feeds() or random_inputs(session.graph)))
 
 
 def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:

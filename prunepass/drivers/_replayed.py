@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..hosts import Session
-from ..ir import Graph, VerificationError, undisturbed
+from ..ir import Graph, VerificationError
+from ..signals import undisturbed
 from ._host_check import HostCheck, host_check
 
 

@@ -64,7 +64,7 @@ class Session(Protocol):
         ...
 
     def explain(self, model: Any, before: Graph, after: Graph, what: str) -> UnsupportedError | None:
-        """Where the outputs of a replayed ``model`` leave those of ``after``; None where that cannot be told.
+        """The place where the outputs of a replayed ``model`` leave those of ``after``; None where that cannot be told.
 
         ``what`` says how they differ; ``constrain`` takes what is returned.
         """

@@ -66,6 +66,7 @@ from ._graph import Value as Value
 from ._graph import constant as constant
 from ._graph import is_float as is_float
 from ._memory import check_memory as check_memory
+from ._notation import relation as relation
 from ._op import Aten as Aten
 from ._op import Call as Call
 from ._op import Onnx as Onnx
@@ -74,10 +75,10 @@ from ._op import Rule as Rule
 from ._origin import Origin as Origin
 from ._origin import Pin as Pin
 from ._paths import path_of as path_of
+from ._plugins import Table as Table
+from ._plugins import configurable as configurable
 from ._registry import Registry as Registry
 from ._registry import registry as registry
-from ._signals import handled as handled
-from ._signals import undisturbed as undisturbed
 from ._slices import Slices as Slices
 from ._slices import counted as counted
 from ._space import Space as Space

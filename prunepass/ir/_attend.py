@@ -12,7 +12,7 @@ from ._graph import Array, Shape
 
 @dataclass(frozen=True, slots=True)
 class Attend:
-    """What goes into attention once heads are an axis of their own.
+    """Operands of attention once heads are an axis of their own.
 
     Attributes:
         query, key, value: key and value may have fewer heads, each then serves several in a row.
@@ -35,7 +35,7 @@ class Attend:
 
     @property
     def shared(self) -> int:
-        """How many query heads each key and value head serves."""
+        """Number of query heads that each key and value head serves."""
         return self.query.shape[-3] // self.key.shape[-3] if self.query.ndim > 2 else 1
 
     def repeated(self) -> Attend:
@@ -72,7 +72,7 @@ class Attend:
         return np.asarray(keys <= queries + self.lengths.reshape(-1, 1, 1, 1) - shape[-2])
 
     def weights(self) -> Array:
-        """What each query takes of each key; nothing at all where everything is masked."""
+        """Attention weights of each query over the keys; zeros where everything is masked."""
         return softmax(self.masked(self.capped(self.products())), (-1,))
 
     def result(self) -> Array:

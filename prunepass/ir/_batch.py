@@ -240,7 +240,7 @@ class _Probe:
         """Whether ``node`` reads samples together; notes why."""
         reasons = [
             (dim, "it adds up or compares samples")
-            for dim in (*rule.contracted, *rule.statistics, *rule.spread)
+            for dim in (*rule.contracted, *rule.statistics, *rule.centred)
         ]
         for dims in rule.results:
             met = [dim for dim in dims if batch.intersection(leaves(dim))]

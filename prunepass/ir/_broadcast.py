@@ -82,7 +82,7 @@ def _log_of(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
 
 
 def nonzero(divisor: Array) -> Array:
-    """What may be divided by: a magnitude of 0 below a fraction leaves the fraction as it is."""
+    """A divisor: a magnitude of 0 below a fraction leaves the fraction as it is."""
     return np.where(divisor == 0, 1.0, divisor)
 
 

@@ -58,7 +58,7 @@ class Cell:
         return states, state, memory
 
     def recalled(self, state: Array, rows: Array | None = None) -> Array:
-        """What the recurrent weight, or some rows of it, make of the state."""
+        """Product of the recurrent weight, or some rows of it, with the state."""
         weight = self.recurrent if rows is None else rows
         return np.asarray(np.matmul(state, weight.T))
 

@@ -51,7 +51,7 @@ def kept_of(dims: Dims, norm: Norm, kept: Kept) -> tuple[Index | None, ...]:
 def cut_entries(
     entries: tuple[Index | None, ...], dims: Dims, norm: Norm, kept: Kept
 ) -> tuple[Index | None, ...]:
-    """Which entries of the uncut result are left, when ``entries`` were before."""
+    """Entries of the uncut result that are left, when ``entries`` were before."""
     known = entries or (None,) * len(dims)
     return tuple(
         before if now is None else now if before is None else before[now]
@@ -145,7 +145,7 @@ def _recounted(
 ) -> tuple[Array | None, ...]:
     """Operands with what names places of a cut dim in the numbers of what is left."""
     fresh = list(read)
-    for position, dim in rule.places.items():
+    for position, dim in rule.indexed.items():
         array = fresh[position]
         if array is not None:
             fresh[position] = renumbered(array, *kept_of((dim,), norm, kept))

@@ -145,7 +145,7 @@ def atoms_of(dim: Dim) -> Iterator[Atom]:
 
 
 def kept_size(dim: Dim, kept: Mapping[Atom, int]) -> int:
-    """How many entries of ``dim`` stay when each atom keeps ``kept[atom]`` of its own."""
+    """Number of entries of ``dim`` that stay when each atom keeps ``kept[atom]`` of its own."""
     if isinstance(dim, Atom):
         return kept.get(dim, dim.size)
     if isinstance(dim, Fixed):
@@ -155,7 +155,7 @@ def kept_size(dim: Dim, kept: Mapping[Atom, int]) -> int:
 
 
 def kept_index(dim: Dim, kept: Mapping[Atom, Index]) -> Index:
-    """Which entries of ``dim`` stay, ascending, when each atom keeps the indices ``kept[atom]``."""
+    """Entries of ``dim`` that stay, ascending, when each atom keeps the indices ``kept[atom]``."""
     if isinstance(dim, Atom):
         return kept[dim] if dim in kept else np.arange(dim.size)
     if isinstance(dim, Fixed):
@@ -171,7 +171,7 @@ def kept_index(dim: Dim, kept: Mapping[Atom, Index]) -> Index:
 
 
 def positions(dim: Dim) -> dict[Atom, list[tuple[Index, Index]]]:
-    """Where each atom's indices occur in ``dim``.
+    """Places of each atom's indices in ``dim``.
 
     Returns:
         For each atom a list of ``(entry, index)`` pairs of equal length: entry ``entry[k]`` of the dim

@@ -114,6 +114,7 @@ class Graph:
         pins: ``(param or value, axis, reason)`` that the host or the user forbids to cut.
         runs: where the host runs the model in other ways as well, the one that gives ``outputs`` first.
         unread: params that the host's model carries and no run reads.
+        free: outputs whose channels may be cut; all others stay as they are.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Graph:
     pins: tuple[tuple[str, int, str], ...] = ()
     runs: tuple[Run, ...] = ()
     unread: tuple[Param, ...] = ()
+    free: tuple[str, ...] = ()
     _memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def tensor(self, name: str) -> Value | Param:
@@ -137,7 +139,7 @@ class Graph:
         return found
 
     def only(self, run: Run) -> Graph:
-        """What one of ``runs`` computes."""
+        """The part of the graph that one of ``runs`` computes."""
         named = {node.name: node for node in self.nodes}
         return replace(self, nodes=tuple(named[name] for name in run.nodes), outputs=run.outputs, runs=())
 
@@ -146,6 +148,11 @@ class Graph:
         if key not in self._memo:
             self._memo[key] = make(self)
         return self._memo[key]
+
+    @property
+    def freed(self) -> tuple[str, ...]:
+        """Outputs whose channels may be cut."""
+        return tuple(name for name in self.outputs if name in self.free)
 
     @property
     def readers(self) -> Mapping[str, tuple[tuple[Node, int], ...]]:

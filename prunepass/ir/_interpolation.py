@@ -40,7 +40,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How to resample: ``mode`` is nearest, linear or cubic.
+    """Kind of resampling: ``mode`` is nearest, linear or cubic.
 
     Attributes:
         coordinates: how an entry of the result is placed on the input.
@@ -59,7 +59,7 @@ class Kind:
 
 
 def places(axis: Axis, coordinates: str) -> Array:
-    """Where each entry of the result lies on the input; without a step in the precision of ONNX Runtime."""
+    """Position of each entry of the result on the input; without a step in the precision of ONNX Runtime."""
     x = np.arange(axis.out, dtype=np.float32 if axis.step is None else np.float64)
     return _COORDINATES[coordinates](x, axis)
 

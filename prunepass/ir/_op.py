@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a rule or an evaluation sees of one node.
+    """One node as a rule or an evaluation sees it.
 
     Attributes:
         attrs: neutral attributes.
@@ -70,16 +70,16 @@ class Rule:
         contracted: dims summed over as products; a zero there is the same as removal.
         statistics: dims over which a mean, variance or maximum is taken: cutting changes the function,
             so it is allowed but marked inexact.
-        spread: dims over which, taken together, entries are compared with their own mean: of a single entry
+        centred: dims over which, taken together, entries are compared with their own mean: of a single entry
             nothing is left, so a policy leaves at least two.
         mixed: ``(dim, reason)``: statistics over what are positions as often as channels (a softmax): only channels
             that a weighted sum of data makes may be cut, all else stays for this reason.
         pins: ``(dim, reason)``: may not be cut.
         sizes: attributes that are sizes of dims: a dim, or a tuple of dims and plain numbers.
         work: multiply-accumulates as a sum of products of dim sizes.
-        counted: positions of operands of which only sizes are read, and given as data; where the data stays
+        sized: positions of operands of which only sizes are read, and given as data; where the data stays
             in the graph the dims counted may not be cut.
-        places: operand -> the dim whose entries it names, each by its number; a cut numbers them anew. The
+        indexed: operand -> the dim whose entries it names, each by its number; a cut numbers them anew. The
             operand may not name an entry that goes.
     """
 
@@ -87,18 +87,18 @@ class Rule:
     results: tuple[Dims, ...]
     contracted: tuple[Dim, ...] = ()
     statistics: tuple[Dim, ...] = ()
-    spread: tuple[Dim, ...] = ()
+    centred: tuple[Dim, ...] = ()
     mixed: tuple[tuple[Dim, str], ...] = ()
     pins: tuple[tuple[Dim, str], ...] = ()
     sizes: Mapping[str, SizeSpec] = field(default_factory=dict)
     work: tuple[tuple[Dim, ...], ...] = ()
-    counted: tuple[int, ...] = ()
-    places: Mapping[int, Dim] = field(default_factory=dict)
+    sized: tuple[int, ...] = ()
+    indexed: Mapping[int, Dim] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Aten:
-    """How torch writes an operator.
+    """Spelling of an operator in torch.
 
     Attributes:
         targets: overload names such as ``conv2d.default``.
@@ -115,7 +115,7 @@ class Aten:
 
 @dataclass(frozen=True, slots=True)
 class Onnx:
-    """How ONNX writes an operator.
+    """Spelling of an operator in ONNX.
 
     Attributes:
         types: operator types such as ``Conv``; of the default domain unless written ``domain::Type``.
@@ -157,7 +157,7 @@ class Op:
         shift_in: ``(operand, sign)``: adding ``d`` to the data operand per channel is the same as adding
             ``sign * d`` to that operand (a running mean: -1).
         random: whether a node of these attributes draws at random: it is no constant, whatever it reads.
-        stands_for: operand of codes whose numbers the result is: engines compute with the codes themselves.
+        dequantizes: operand of codes whose numbers the result is: engines compute with the codes themselves.
     """
 
     name: str
@@ -169,7 +169,7 @@ class Op:
     onnx: tuple[Onnx, ...] = ()
     shift_out: int | None = None
     shift_in: tuple[int, int] | None = None
-    stands_for: int | None = None
+    dequantizes: int | None = None
     random: Callable[[Attrs], bool] = lambda attrs: False
 
     def operand(self, position: int) -> str:

@@ -24,7 +24,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Why a dim may not be cut, and what a user can do about it where something can be done."""
+    """Reason why a dim may not be cut, and what a user can do about it where something can be done."""
 
     reason: str
     origin: Origin = Origin()

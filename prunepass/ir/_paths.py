@@ -9,7 +9,7 @@ from ._errors import UsageError
 
 
 def path_of(given: object, advice: str) -> Path:
-    """What is given as a path.
+    """The path that a user gave.
 
     Raises:
         UsageError: it is none; ``advice`` says of what it should be one.

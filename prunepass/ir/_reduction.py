@@ -58,7 +58,7 @@ def spread_back(call: Call, result: Array) -> Array:
 
 
 def reduced_count(call: Call) -> int:
-    """How many entries each result is made of."""
+    """Number of entries that each result is made of."""
     return prod(call.shape(0)[axis] for axis in call.attrs["axes"])
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pkgutil import iter_modules
+from typing import Any
 
 from ._errors import InternalError
 from ._op import Aten, Onnx, Op
+from ._plugins import Table
 
 
 class Registry:
@@ -62,16 +63,36 @@ class Registry:
         return None
 
 
-def _families() -> Iterable[Op]:
+def _flaw(family: Any) -> str:
+    ops = getattr(family, "ops", None)
+    if isinstance(ops, Iterable) and all(isinstance(op, Op) for op in ops):
+        return ""
+    return "it has no sequence of prunepass.ir.Op called 'ops'"
+
+
+_FAMILIES = Table("operator family", "prunepass.ops", {}, __package__, _flaw)
+
+
+def _built_in() -> Iterable[Op]:
     from . import ops
 
     for module in sorted(iter_modules(ops.__path__), key=lambda found: found.name):
         yield from getattr(import_module(f"{ops.__name__}.{module.name}"), "ops", ())
-    for entry in sorted(entry_points(group="prunepass.ops"), key=lambda found: found.name):
-        yield from entry.load().ops
 
 
 @cache
 def registry() -> Registry:
-    """The one table of this process, built at first use."""
-    return Registry(_families())
+    """The one table of this process, built at first use.
+
+    Raises:
+        UsageError: a distribution that adds operators does not load, or declares what is declared already.
+    """
+    found = tuple(_built_in())
+    made = Registry(found)
+    for name in _FAMILIES:
+        found = (*found, *_FAMILIES[name].ops)
+        try:
+            made = Registry(found)
+        except InternalError as error:
+            raise _FAMILIES.refusal(name, f"cannot be added: {error.what}") from error
+    return made

@@ -22,7 +22,7 @@ def spread(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """How many input positions a dilated kernel spans."""
+    """Number of input positions that a dilated kernel spans."""
     return (kernel - 1) * dilation + 1
 
 
@@ -54,11 +54,11 @@ class Windows:
 
     @property
     def spans(self) -> Shape:
-        """How many positions each window covers, holes of a dilated one included."""
+        """Number of positions that each window covers, holes of a dilated one included."""
         return tuple(extent(k, d) for k, d in zip(self.kernel, self.dilation, strict=True))
 
     def counts(self, space: Shape, *, ceil_mode: bool = False) -> Shape:
-        """How many windows fit into ``space``."""
+        """Number of windows that fit into ``space``."""
         each = zip(space, self.pads, self.spans, self.stride, strict=True)
         return tuple(window_count(n, p, span, s, ceil_mode=ceil_mode) for n, p, span, s in each)
 

@@ -154,13 +154,13 @@ class LatencyRound:
 
     @property
     def error(self) -> float:
-        """How far the prediction was off, relative to the measurement."""
+        """Error of the prediction, relative to the measurement."""
         return self.predicted / self.measured - 1
 
 
 @dataclass(frozen=True)
 class LatencyReport:
-    """How a latency budget was met.
+    """Record of a latency budget and how it was met.
 
     Attributes:
         budget: fraction of the original's time that may stay.

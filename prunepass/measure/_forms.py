@@ -16,7 +16,7 @@ _PRIVATE = ("stack_trace", "from_node")
 
 
 def engine_form(model: Any, inputs: Any, backend: Backend, path: Path) -> Any:
-    """What ``backend`` builds from: ``model`` itself, or the file ``path`` (its suffix is chosen here).
+    """The form that ``backend`` builds from: ``model`` itself, or the file ``path`` (its suffix is chosen here).
 
     Args:
         model: of any host that :func:`prunepass.prune` takes, before or after.

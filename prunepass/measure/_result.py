@@ -107,7 +107,7 @@ class Comparison:
         return tuple(engine.name for engine in self.engines[1:] if engine.faster(by).median < 1)
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know before trusting the figures."""
+        """Warnings that a reader should know before trusting the figures."""
         shaky = [
             f"{engine.name} {engine.wall.cov:.0%}" for engine in self.engines if engine.wall.cov > _STEADY
         ]

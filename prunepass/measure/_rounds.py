@@ -33,7 +33,7 @@ class TimingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long to measure; the defaults are trtexec's.
+    """Length of a measurement; the defaults are trtexec's.
 
     Attributes:
         threads: of one inference. CPU time is steady at 1 only.
@@ -58,7 +58,7 @@ class Timing:
 
 
 def timing_of(options: TimingOptions) -> Timing:
-    """How long to measure, from keywords.
+    """Length of a measurement, from keywords.
 
     Raises:
         UsageError: a keyword is unknown, or its value is out of range.
@@ -72,7 +72,7 @@ def timing_of(options: TimingOptions) -> Timing:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one engine took, in seconds.
+    """Times of one engine, in seconds.
 
     Attributes:
         wall: wall time of each inference.

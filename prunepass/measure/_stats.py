@@ -35,7 +35,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times faster than the first engine: above 1 is faster; median, p10 and p90 over the rounds."""
+    """Speed-up over the first engine: above 1 is faster; median, p10 and p90 over the rounds."""
 
     median: float
     p10: float

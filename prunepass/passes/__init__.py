@@ -3,6 +3,7 @@
 from ._auto import AUTO as AUTO
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
+from ._files import write_text as write_text
 from ._observed import AUTO_SOURCE as AUTO_SOURCE
 from ._observed import source_named as source_named
 from ._observed import source_of as source_of
@@ -16,7 +17,8 @@ from ._plan import fingerprint as fingerprint
 from ._plan import left_inexact as left_inexact
 from ._plan import plan_for as plan_for
 from ._plan import with_constraints as with_constraints
-from ._plan import write_text as write_text
+from ._plan_file import files_of as files_of
+from ._plan_file import plan_schema as plan_schema
 from ._state import Observer as Observer
 from ._state import Pass as Pass
 from ._state import State as State
@@ -24,6 +26,7 @@ from ._tables import passes as passes
 from ._task import Batch as Batch
 from ._task import Task as Task
 from ._task import task_of as task_of
+from ._tensors import Tensors as Tensors
 from .analyses import Observed as Observed
 from .analyses import statistics as statistics
 from .cost import Budget as Budget
@@ -42,11 +45,13 @@ from .coupling import Group as Group
 from .coupling import Member as Member
 from .coupling import ReadPlace as ReadPlace
 from .coupling import couple as couple
+from .coupling import find_group as find_group
 from .coupling import reads as reads
 from .policies import Clocked as Clocked
 from .policies import Grain as Grain
 from .policies import Policy as Policy
 from .policies import allowed_widths as allowed_widths
+from .policies import free_outputs as free_outputs
 from .policies import keep_matching as keep_matching
 from .policies import least_widths as least_widths
 from .policies import steps as steps
@@ -63,4 +68,5 @@ from .proof import random_values as random_values
 from .proof import refuse_nan as refuse_nan
 from .proof import relative_error as relative_error
 from .proof import rounding_moves as rounding_moves
+from .proof import with_tuned as with_tuned
 from .rewrites import cut as cut

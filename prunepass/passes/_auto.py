@@ -19,7 +19,7 @@ from ..ir import Array, BudgetError, Graph
 from . import scores
 from ._plan import Plan
 from .analyses import synthetic_inputs
-from .coupling import Coupling
+from .coupling import Coupling, kept_axes
 from .proof import Judge, OutputChange
 from .rewrites import compensate, cut
 
@@ -66,7 +66,10 @@ def choose(
             failure = error
             continue
         repaired = compensate(coupling, plans[metric]).plan
-        tried[metric] = judge(cut(graph, repaired))
+        kept = repaired.kept(coupling)
+        tried[metric] = judge(
+            cut(graph, repaired), {name: kept_axes(coupling, kept, name) for name in graph.freed}
+        )
     if failure is not None and not plans:
         raise failure
     changes = {metric: float(change) for metric, change in tried.items()}

@@ -5,19 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 
-from ..ir import Array, Atom, Graph, Index, Tie, UsageError, path_of
+from ..ir import Array, Atom, Graph, Index, Tie, UsageError
+from . import _plan_file
+from ._by_layer import removed_by_layer
+from ._tensors import Tensors
 from .analyses import changed_sums, refitted
-from .coupling import Coupling, sum_reason
+from .coupling import Coupling, couple, kept_axes, sum_reason
 
-FORMAT = 1
 _MOST = 2**31
+
+
+class Analysed(Protocol):
+    """A model with its groups, as :func:`prunepass.analyze` gives it."""
+
+    @property
+    def coupling(self) -> Coupling: ...
 
 
 class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +36,7 @@ class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remove: tuple[Annotated[int, msgspec.Meta(ge=0, lt=_MOST)], ...]
 
 
-class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """Which channels of which groups go, and what is repaired.
 
     Attributes:
@@ -38,7 +47,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             filters that stay as they are where a norm of the weights runs over what goes.
         pins: ``(tensor, axis, reason)`` beyond the model's own, that the groups depend on.
         ties: ``(param, axis, param, axis, reason)`` likewise.
+        tensors: what stands in place of a param's data before anything is added or cut, by param name, in
+            the param's *original* shape.
+        free: outputs of the model whose channels may be cut.
         options: how it was made (budget, score, align, ...), for the reader.
+        format: the first one that can say all of it.
     """
 
     fingerprint: str
@@ -47,39 +60,97 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     pins: tuple[tuple[str, int, str], ...] = ()
     ties: tuple[tuple[str, int, str, int, str], ...] = ()
     options: Mapping[str, Any] = {}
-    format: int = FORMAT
+    tensors: Tensors = msgspec.field(default_factory=Tensors)
+    free: tuple[str, ...] = ()
+    format: int = 1
+
+    def __post_init__(self) -> None:
+        given: Any = self.tensors  # a plain mapping will do
+        if not isinstance(given, Tensors):
+            msgspec.structs.force_setattr(self, "tensors", Tensors(given))
+        msgspec.structs.force_setattr(self, "format", 2 if self.tensors or self.free else 1)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan as JSON with sorted keys; an interrupted write leaves the old file."""
-        write_text(path, self.to_json())
+        """Write the plan as JSON with sorted keys, and its tensors beside it; an interrupted write leaves the old."""
+        _plan_file.save(self, path)
 
     def to_json(self) -> str:
-        return json.dumps(msgspec.to_builtins(self), indent=1, sort_keys=True) + "\n"
+        """The plan as text; of its tensors it holds their file, its hash and their names."""
+        return _plan_file.to_json(self)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Plan:
         """Read a plan.
 
         Raises:
-            UsageError: the file is missing, no plan, or of a newer format.
+            UsageError: a file is missing or altered, no plan, or of a newer format.
         """
-        file = path_of(path, "give the file of a plan")
-        try:
-            plan = msgspec.json.decode(file.read_bytes(), type=Plan)
-        except OSError as error:
-            raise UsageError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
-        except (msgspec.DecodeError, RecursionError) as error:
+        return _plan_file.load(path, Plan)
+
+    @staticmethod
+    def of(model: Graph | Analysed, remove: Mapping[str, Iterable[int]], **options: Any) -> Plan:
+        """A plan from numbers of output channels by the name of a layer, or of a weight; any of a group will do.
+
+        Args:
+            model: the original as captured or analysed.
+            remove: what goes, ``{"layer1.conv1": [0, 3]}``.
+            options: notes for the reader.
+
+        Raises:
+            UsageError: a layer is not there or ambiguous; a channel is pinned, not there, or goes only with others.
+        """
+        coupling = couple(model) if isinstance(model, Graph) else model.coupling
+        plan = plan_for(coupling, removed_by_layer(coupling, remove), **options)
+        return plan.made_for(coupling.graph)
+
+    def made_for(self, graph: Graph) -> Plan:
+        """The same plan, which knows ``graph``, its original: what asks for a graph will do without one.
+
+        It keeps the data of the original alive, until it is gone; a file holds nothing of that.
+        """
+        known = msgspec.structs.replace(self)
+        vars(known)["graph"] = graph
+        return known
+
+    def _original(self, graph: Graph | None) -> Graph:
+        found: Graph | None = vars(self).get("graph") if graph is None else graph
+        if found is None:
             raise UsageError(
-                f"not a plan: {error}", where=str(path), advice="write one with --plan-out"
-            ) from error
-        if plan.format != FORMAT:
-            raise UsageError(
-                f"the plan has format {plan.format}, this version reads {FORMAT}", where=str(path)
+                "a plan that was read from a file does not know its model",
+                advice="give the original too: graph=pp.capture(model, example_inputs)",
             )
-        return plan
+        return found
+
+    def then(self, later: Plan, graph: Graph | None = None) -> Plan:
+        """This plan and one for the model that it leaves, as one plan in the terms of the original.
+
+        It gives the original, in one go and bit for bit, what both give it one after the other.
+
+        Args:
+            graph: the original as captured; a plan that :func:`prunepass.prune` has made knows it.
+
+        Raises:
+            UsageError: ``later`` was made for another model, or cannot be said in groups of the original.
+        """
+        from ._then import then
+
+        original = self._original(graph)
+        return then(original, self, later).made_for(original)
+
+    def indices(self, name: str, graph: Graph | None = None) -> tuple[Index | None, ...]:
+        """What stays of the tensor called ``name``, axis by axis; None where a whole axis stays.
+
+        Raises:
+            UsageError: there is no such tensor, or the plan does not know its model.
+        """
+        original = self._original(graph)
+        coupling = couple(self.constrain(original))
+        if name not in coupling.dims:
+            raise UsageError(f"there is no tensor '{name}' in the model", where=original.name)
+        return kept_axes(coupling, self.kept(coupling), name)
 
     def constrain(self, graph: Graph) -> Graph:
-        """``graph`` with the plan's own pins and ties, so that its groups are those of the plan.
+        """``graph`` with the plan's own pins, ties and free outputs, so that its groups are those of the plan.
 
         Raises:
             UsageError: one is about an axis that the graph does not have.
@@ -94,6 +165,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         ties = tuple(Tie((a, i), (b, j), reason) for a, i, b, j, reason in self.ties)
         extra_pins = tuple(pin for pin in self.pins if pin not in graph.pins)
         extra_ties = tuple(tie for tie in ties if tie not in graph.ties)
+        if self.free != graph.free:
+            graph = with_free(graph, self.free)
         return with_constraints(graph, extra_pins, extra_ties) if extra_pins or extra_ties else graph
 
     def kept(self, coupling: Coupling) -> dict[Atom, Index]:
@@ -128,20 +201,31 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             )
 
     def shifted(self, graph: Graph) -> dict[str, Array]:
-        """Data of every param that the plan repairs, uncut.
+        """Data of every param that the plan changes, uncut: whole tensors are put in, then amounts are added.
 
         Raises:
             UsageError: a param is missing or has another size.
         """
-        changed = {}
+        changed: dict[str, Array] = {}
+        for name, tensor in self.tensors.items():
+            data = _data(graph, name)
+            if data.shape != tensor.shape:
+                raise UsageError(
+                    f"the plan holds a tensor for '{name}', which does not exist with this shape in this model"
+                )
+            changed[name] = tensor.astype(data.dtype)
         for name, amounts in self.shifts.items():
-            data = graph.params[name].read() if name in graph.params else np.zeros(0)
+            data = changed[name] if name in changed else _data(graph, name)
             if data.size != len(amounts):
                 raise UsageError(
                     f"the plan shifts '{name}', which does not exist with this size in this model"
                 )
             changed[name] = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
         return changed
+
+
+def _data(graph: Graph, name: str) -> Array:
+    return graph.params[name].read() if name in graph.params else np.zeros(0)
 
 
 def _places(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -159,6 +243,21 @@ def with_constraints(
     return replace(graph, pins=(*graph.pins, *pins), ties=(*graph.ties, *ties))
 
 
+def with_free(graph: Graph, outputs: Iterable[str]) -> Graph:
+    """``graph`` with no other outputs than these to be cut.
+
+    Raises:
+        UsageError: it has no such output.
+    """
+    free = tuple(outputs)
+    for name in free:
+        if name not in graph.outputs:
+            raise UsageError(
+                f"the model has no output '{name}'", advice=f"its outputs are {', '.join(graph.outputs)}"
+            )
+    return replace(graph, free=free)
+
+
 def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) -> Plan:
     """A plan for removing the given channel indices of the given groups.
 
@@ -171,7 +270,14 @@ def plan_for(coupling: Coupling, remove: Mapping[str, Index], **options: Any) ->
         if len(index)
     }
     ties = tuple((*tie.left, *tie.right, tie.reason) for tie in graph.ties)
-    plan = Plan(fingerprint=fingerprint(graph), cuts=cuts, pins=graph.pins, ties=ties, options=options)
+    plan = Plan(
+        fingerprint=fingerprint(graph),
+        cuts=cuts,
+        pins=graph.pins,
+        ties=ties,
+        free=graph.free,
+        options=options,
+    )
     return msgspec.structs.replace(plan, shifts=refitted(coupling, plan.kept(coupling)))
 
 
@@ -194,24 +300,3 @@ def fingerprint(graph: Graph) -> str:
     params = sorted((p.name, list(p.shape), p.dtype) for p in graph.params.values() if p.trained)
     text = json.dumps([params, [node.op for node in graph.nodes]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write to a temporary file and rename, so that an interruption leaves the old file.
-
-    Raises:
-        UsageError: the folder cannot be written, or ``path`` is no path.
-    """
-    target = path_of(path, "give the name of a file")
-    # A name of its own in the same folder; opened anew it gets the permissions of any file.
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        try:
-            with beside.open("x", encoding="utf-8") as file:
-                file.write(text)
-            beside.replace(target)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"cannot write: {error.strerror}", where=str(path)) from error

@@ -79,7 +79,7 @@ def _accuracy(name: str, pair: tuple[float, float]) -> Markup:
 
 
 def proof(page: Page) -> Markup:
-    """What was compared, how far it was off, and what would have been too far."""
+    """The proof in words: values compared, the worst error, and the bound."""
     if page.proof is None and page.host is None:
         return tag("section", tag("h2", "Proof"), tag("p", "No proof was asked for."))
     rows = []

@@ -47,7 +47,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What the quality of trials is.
+    """Quality of trials: its name and direction.
 
     Attributes:
         name: of the axis, with its unit.

@@ -46,7 +46,7 @@ def _shapes(model: Path) -> dict[str, tuple[int, ...]]:
 
 
 def accuracy_of(setup: Setup, model: Path) -> float | None:
-    """What the user's command prints as its last line about ``model``; None without a command.
+    """The number that the user's command prints as its last line about ``model``; None without a command.
 
     Raises:
         UsageError: the command has no ``{model}``, cannot be run, fails, or prints no number.

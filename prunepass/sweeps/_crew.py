@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Protocol
 
-from ..ir import undisturbed
+from ..signals import undisturbed
 from ._clock import timed
 from ._make import make
 from ._row import Job, Row

@@ -21,7 +21,7 @@ def make(job: Job) -> Row:
 
 
 def guarded(job: Job, work: Callable[[Job], Row]) -> Row:
-    """What ``work`` gives, or a row with the reason why it gives nothing."""
+    """The result of ``work``, or a row with the reason why there is none."""
     try:
         return work(job)
     except PrunepassError as error:

@@ -16,7 +16,7 @@ MODEL, PLAN, REPORT = "model.onnx", "plan.json", "report.json"
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How candidates are made and measured. Figures of different setups cannot be compared.
+    """Setup of a sweep: how candidates are made and measured. Figures of different setups cannot be compared.
 
     Attributes:
         backend: name and version. threads, duration: of the timing, seconds.

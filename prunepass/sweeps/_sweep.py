@@ -34,7 +34,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep gave.
+    """Result of a sweep.
 
     Attributes:
         model: the file's name. folder: where the candidates are kept.

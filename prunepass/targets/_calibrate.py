@@ -31,7 +31,7 @@ _TYPICAL, _ROUNDS, _WARMUP, _DIGITS = 2, 10, 0.03, 4
 
 @dataclass(frozen=True)
 class Calibration:
-    """How to measure.
+    """Settings of a calibration.
 
     Attributes:
         quick: fewer widths and shorter turns: minutes become seconds, percents become several.
@@ -277,7 +277,7 @@ def _sound(known: Sequence[float], count: int) -> bool:
 
 
 def processor() -> str:
-    """What the times depend on besides the engine, for the key of the journal only."""
+    """Processor that the times depend on besides the engine, for the key of the journal only."""
     try:
         lines = Path("/proc/cpuinfo").read_text("ascii", errors="ignore").splitlines()
     except OSError:

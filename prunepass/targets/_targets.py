@@ -52,7 +52,7 @@ class LayerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one engine rewards.
+    """Widths that one engine rewards, and times of its layers.
 
     Attributes:
         backend: name of the backend it was made for, with the ``options`` and the ``version`` it had then.

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from prunepass import backends
-from prunepass.backends import Clock, _table
+from prunepass.backends import Clock
 from prunepass.backends._preset import Preset
 from prunepass.ir import BackendError, UsageError
 
@@ -81,36 +80,6 @@ class Added:
 
     def build(self, model: object, *, options: Any = None) -> Any:
         raise BackendError("no such hardware")
-
-
-def add_entry(monkeypatch: pytest.MonkeyPatch, load: Any) -> None:
-    entry = SimpleNamespace(name="added", load=load)
-    monkeypatch.setattr(
-        _table, "entry_points", lambda group, name="added": [entry] if name == "added" else []
-    )
-
-
-def test_other_distributions_add_backends(monkeypatch: pytest.MonkeyPatch) -> None:
-    added = Added()
-    add_entry(monkeypatch, lambda: added)
-    assert backends.get("added") is added
-    assert "added" in backends.names()
-    assert "added" not in backends.available()
-
-
-def test_an_entry_point_that_is_no_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    add_entry(monkeypatch, lambda: object())
-    with pytest.raises(BackendError, match="added"):
-        backends.get("added")
-
-
-def test_an_entry_point_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> object:
-        raise ImportError("libfast.so is missing")
-
-    add_entry(monkeypatch, broken)
-    with pytest.raises(BackendError, match=r"libfast\.so"):
-        backends.get("added")
 
 
 def test_a_backend_is_named_with_its_options_and_builds_with_them() -> None:

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
 
 import prunepass
 from prunepass import Plan
+from prunepass.passes import Tensors
 from tests.cli import nets
 from tests.cli.tools import files, run
 
@@ -148,3 +150,33 @@ def test_a_check_that_cannot_be_made_is_no_failed_gate(
     ran = check(capsys, pruned)
     assert (ran.code, "the plan was made for another model" in ran.err) == (2, True)
     assert "s.json" not in files(pruned)
+
+
+def test_the_tensors_of_a_plan_are_an_input_of_every_command_that_reads_it(
+    pruned: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = Plan.load(pruned / "p.json")
+    weight = next(iter(onnx.load(pruned / "net.onnx").graph.initializer))
+    data = onnx.numpy_helper.to_array(weight)
+    tensors = Tensors({weight.name: np.full_like(data, 0.25)})
+    msgspec.structs.replace(plan, tensors=tensors).save(pruned / "p.json")
+    (beside,) = pruned.glob("*.safetensors")
+    args = (
+        "apply",
+        pruned / "p.json",
+        pruned / "net.onnx",
+        "-o",
+        pruned / "a.onnx",
+        "--depfile",
+        pruned / "a.d",
+    )
+    assert run(capsys, *args).code == 0
+    assert str(beside) in (pruned / "a.d").read_text("utf-8")
+    assert check(capsys, pruned, "a.onnx").code == 0
+    assert check(capsys, pruned, "out.onnx").code == 1, "it has other weights"
+    assert check(capsys, pruned, "a.onnx", "--sarif", beside).code == 2
+    beside.unlink()
+    before = (pruned / "a.onnx").read_bytes()
+    for ran in (run(capsys, *args), check(capsys, pruned, "a.onnx")):
+        assert ran.code == 2 and "the tensors of the plan cannot be read" in ran.err
+    assert (pruned / "a.onnx").read_bytes() == before

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli import nets
 from tests.cli.tools import files, run
+from tests.plugins import Installer
 
 FAST = ("--backend", "onnxruntime", "--duration", "0.01")
 
@@ -195,3 +196,12 @@ def test_analyze_lists_groups_pins_and_cost(tmp_path: Path, capsys: pytest.Captu
     shown = run(capsys, "analyze", net, "-v").out
     assert "multiply-accumulates" in shown
     assert "w1[0]" in shown
+
+
+def test_a_broken_distribution_is_told_and_left_out_of_the_list(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Installer(tmp_path, monkeypatch)("prunepass.scores", {"gone": "nowhere.at_all:Score"})
+    ran = run(capsys, "passes", "--json")
+    assert ran.code == 0 and "gone" not in json.loads(ran.out)["scores"]
+    assert "score 'gone' of 'theirs 1.5' does not load" in ran.err

@@ -74,7 +74,7 @@ def test_a_plan_keeps_its_schema_and_a_bent_one_does_not(
     plan = json.loads((tmp_path / "p.json").read_text("utf-8"))
     assert plan["cuts"]
     assert holds("plan", plan)
-    for change in ({"format": 2}, {"cuts": []}, {"more": 1}):
+    for change in ({"format": 3}, {"cuts": []}, {"more": 1}):
         assert not holds("plan", {**plan, **change})
 
 

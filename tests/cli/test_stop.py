@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from prunepass.cli._stop import Stop, stoppable
-from prunepass.ir._signals import STOPS, undisturbed
+from prunepass.signals import STOPS, undisturbed
 from tests.cli import nets
 from tests.cli.tools import files, run
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
-from prunepass.ir import Aten, InternalError, Onnx, Op, Registry, _registry, registry
+from prunepass.ir import Aten, InternalError, Onnx, Op, Registry, registry
 from prunepass.ir._broadcast import LIPSCHITZ, unary_rule
 
 NEWEST = 30
@@ -82,16 +81,3 @@ def test_names_of_operators_and_operands_are_plain_words() -> None:
         assert name == name.lower()
         assert all(operand.isidentifier() for operand in declared.operands)
         assert len(set(declared.operands)) == len(declared.operands)
-
-
-def test_other_distributions_add_operators(monkeypatch: pytest.MonkeyPatch) -> None:
-    swirl = op("swirl", (Aten(("other::swirl.default",)),))
-    entry = SimpleNamespace(name="other", load=lambda: SimpleNamespace(ops=(swirl,)))
-    monkeypatch.setattr(_registry, "entry_points", lambda group: [entry] if group == "prunepass.ops" else [])
-    registry.cache_clear()
-    try:
-        assert registry()["swirl"] is swirl
-        assert registry().aten("other::swirl.default") is not None
-        assert "conv" in registry().ops
-    finally:
-        registry.cache_clear()

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from prunepass.ir import Tie, UsageError
-from prunepass.passes import Cut, Plan, couple, fingerprint, plan_for, with_constraints, write_text
+from prunepass.ir import Array, Graph, Tie, UsageError
+from prunepass.passes import (
+    Cut,
+    Plan,
+    Tensors,
+    couple,
+    cut,
+    files_of,
+    fingerprint,
+    plan_for,
+    prove,
+    with_constraints,
+    write_text,
+)
 from tests.graphs import chain, residual
 
 
@@ -109,7 +124,7 @@ def test_a_plan_brings_its_own_pins_and_ties_along() -> None:
         ('{"cuts": {}}', "not a plan"),
         ('{"fingerprint": "0", "cuts": {}, "more": 1}', "not a plan"),
         ('{"fingerprint": "0", "cuts": {"a": {"size": 2, "remove": "all"}}}', "not a plan"),
-        ('{"fingerprint": "0", "cuts": {}, "format": 99}', "format 99, this version reads 1"),
+        ('{"fingerprint": "0", "cuts": {}, "format": 99}', "format 99, this version reads 1 and 2"),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, text: str, why: str) -> None:
@@ -141,3 +156,101 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
 def test_a_folder_that_is_not_there_is_an_error_of_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot write"):
         write_text(tmp_path / "no" / "plan.json", "text")
+
+
+def tensors_of(graph: Graph, *names: str) -> dict[str, Array]:
+    rng = np.random.default_rng(3)
+    return {name: rng.standard_normal(graph.params[name].shape).astype(np.float32) for name in names}
+
+
+def with_tensors(**fields: Any) -> Plan:
+    given = tensors_of(residual(), "one.a.weight", "stem.bias")
+    return msgspec.structs.replace(example(), tensors=Tensors(given), **fields)
+
+
+def test_a_plan_that_needs_nothing_new_is_written_in_the_first_format() -> None:
+    found = json.loads(example().to_json())
+    assert found["format"] == 1 and not {"tensors", "free"} & found.keys()
+    assert json.loads(with_tensors().to_json())["format"] == 2
+
+
+def test_tensors_come_back_bit_for_bit_from_the_file_beside_the_plan(tmp_path: Path) -> None:
+    plan = with_tensors()
+    plan.save(tmp_path / "plan.json")
+    again = Plan.load(tmp_path / "plan.json")
+    assert again == plan and again != example()
+    for name, tensor in plan.tensors.items():
+        np.testing.assert_array_equal(again.tensors[name], tensor)
+        assert again.tensors[name].dtype == tensor.dtype
+    stored = json.loads((tmp_path / "plan.json").read_text("utf-8"))["tensors"]
+    content = (tmp_path / stored["file"]).read_bytes()
+    assert stored["hash"] == hashlib.sha256(content).hexdigest() and stored["hash"][:16] in stored["file"]
+    assert stored["names"] == ["one.a.weight", "stem.bias"]
+    assert files_of(tmp_path / "plan.json", plan) == (tmp_path / "plan.json", tmp_path / stored["file"])
+
+
+def test_the_same_tensors_are_the_same_bytes_wherever_they_are_written(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        with_tensors().save(tmp_path / folder / "plan.json")
+    written = [{file.name: file.read_bytes() for file in (tmp_path / folder).iterdir()} for folder in "ab"]
+    assert len(written[0]) == 2 and written[0] == written[1]
+
+
+@pytest.mark.parametrize("fault", ["missing", "altered", "swapped", "elsewhere"])
+def test_a_tensors_file_that_is_not_what_was_written_is_one_error(tmp_path: Path, fault: str) -> None:
+    with_tensors().save(tmp_path / "plan.json")
+    (file,) = tmp_path.glob("*.safetensors")
+    text = (tmp_path / "plan.json").read_text("utf-8")
+    if fault == "missing":
+        file.unlink()
+    elif fault == "altered":
+        data = bytearray(file.read_bytes())
+        data[-1] ^= 1
+        file.write_bytes(data)
+    elif fault == "swapped":
+        (tmp_path / "plan.json").write_text(text.replace('"stem.bias"\n  ]', '"two.bias"\n  ]'), "utf-8")
+    else:
+        (tmp_path / "plan.json").write_text(text.replace(file.name, f"../{file.name}"), "utf-8")
+    with pytest.raises(UsageError, match=r"cannot be read|were altered|not a plan") as error:
+        Plan.load(tmp_path / "plan.json")
+    assert error.value.advice and error.value.where
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_an_interrupted_write_leaves_no_part_of_a_plan_with_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    example().save(tmp_path / "plan.json")
+    before = (tmp_path / "plan.json").read_bytes()
+    real, calls = Path.replace, list[Path]()
+
+    def fail(self: Path, target: Path) -> Path:
+        calls.append(self)
+        if len(calls) == failing:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        with_tensors().save(tmp_path / "plan.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["plan.json"]
+    assert (tmp_path / "plan.json").read_bytes() == before
+
+
+def test_tensors_are_put_in_before_amounts_are_added_and_anything_is_cut() -> None:
+    graph, plan = residual(), with_tensors()
+    changed = plan.shifted(graph)
+    np.testing.assert_array_equal(changed["stem.bias"], plan.tensors["stem.bias"] + np.float32(0.5))
+    np.testing.assert_array_equal(changed["one.a.weight"], plan.tensors["one.a.weight"])
+    graph = plan.constrain(graph)
+    small = cut(graph, plan)
+    np.testing.assert_array_equal(small.params["stem.bias"].read(), changed["stem.bias"][:7])
+    prove(graph, small, plan)
+
+
+def test_a_tensor_must_have_the_shape_of_its_param() -> None:
+    for name, shape in (("c.bias", (8,)), ("a.bias", (9,)), ("a.weight", (8, 27))):
+        plan = Plan(fingerprint="", cuts={}, tensors=Tensors({name: np.zeros(shape)}))
+        with pytest.raises(UsageError, match="does not exist with this shape"):
+            plan.shifted(chain(8))

@@ -140,7 +140,7 @@ class Editor:
 
 
 class Change:
-    """What becomes of a computed array, entry by entry: ``have`` turns into ``want`` at the captured sizes.
+    """Change of a computed array, entry by entry: ``have`` turns into ``want`` at the captured sizes.
 
     An entry that does not depend on symbolic dims becomes the wanted number; one that does is scaled by
     ``want / have``, and all others stay what is computed.

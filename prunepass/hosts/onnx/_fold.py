@@ -17,7 +17,7 @@ FOREIGN = "foreign"
 
 
 class Guide:
-    """What a walk takes attributes and folded constants to be: here, what the model says."""
+    """Values that a walk takes attributes and folded constants to be: here, as the model says."""
 
     def attrs(self, site: str, reading: Reading, shapes: tuple[Shape | None, ...]) -> Attrs:
         """Neutral attributes of a node."""

@@ -72,7 +72,7 @@ def _short(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(node: ir.Node, opsets: Mapping[str, int], known: Known) -> Reading | str:
-    """How ``node`` is declared, or in words why nothing can be said about it."""
+    """The declaration of ``node``, or in words why nothing can be said about it."""
     domain = "" if node.domain == "ai.onnx" else node.domain
     opset = opsets.get(domain, 1)
     found = registry().onnx(kind_of(node), opset)

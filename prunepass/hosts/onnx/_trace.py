@@ -111,7 +111,7 @@ class Trace:
             raise UnsupportedError(f"result {len(rule.results)} is not declared")
         shapes = tuple(sizes(dims) for dims in rule.results[: len(site.outputs)])
         self._announce(site, shapes, self._typing.dtypes(site))
-        meta = frozenset(i for i, dims in enumerate(rule.operands) if dims is None or i in rule.counted)
+        meta = frozenset(i for i, dims in enumerate(rule.operands) if dims is None or i in rule.sized)
         if not self.folder.fold(site, replace(call, results=shapes), meta):
             self.nodes.append(Node(name, reading.op.name, operands, site.outputs, call.attrs, Origin(name)))
 

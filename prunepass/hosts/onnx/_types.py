@@ -135,7 +135,7 @@ def node_names(graph: ir.Graph) -> dict[ir.Node, str]:
 
 
 def first_line(message: str) -> str:
-    """What to quote of a foreign error."""
+    """The first line of a foreign error, to be quoted."""
     line = message.strip().splitlines()[0] if message.strip() else ""
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} .."
 

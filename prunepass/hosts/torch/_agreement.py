@@ -47,7 +47,7 @@ class Earlier:
 
 
 class Verdict(NamedTuple):
-    """What a number becomes; or None and why that is not determined, nothing where nobody speaks of it."""
+    """The new value of a number; or None and why it is not determined, nothing where nobody speaks of it."""
 
     new: int | None
     why: str = ""
@@ -96,7 +96,7 @@ class Agreement:
         self._contrary = [expr for expr in self._agreed if expr.kind != "default" and not self._holds(expr)]
 
     def verdict(self, link: Link) -> Verdict:
-        """What becomes of a number that its owner does not say itself."""
+        """The new value of a number that its owner does not say itself."""
         old = link.size(link.current())
         claims = self._claims.get(link.expr)
         if old is None or (claims and claims[0].old != old):

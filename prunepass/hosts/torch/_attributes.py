@@ -41,7 +41,7 @@ class OwnUpdates:
 def own_updates(
     model: nn.Module, facts: Facts, trace: Trace, foreign: frozenset[int] = frozenset()
 ) -> OwnUpdates:
-    """What becomes of the numbers that ``model`` keeps.
+    """New values of the numbers that ``model`` keeps.
 
     Where the trace tells what a size was computed from, its attributes follow. Sizes that it does not explain
     change every attribute that equals the old size, when all changed operations of the module agree on one

@@ -97,7 +97,7 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Operand:
-    """What stands at one operand position: a tensor node, a plain number, or nothing."""
+    """One operand: a tensor node, a plain number, or nothing."""
 
     argument: str
     value: Any

@@ -227,7 +227,7 @@ class _Builder:
         return name
 
     def graph(self) -> Graph:
-        """What was built, without what nothing reads; layers stay, read or not."""
+        """The graph built, without what nothing reads; layers stay, read or not."""
         wanted, alive, layers = set(self.outputs), list[Node](), set(self._own.values())
         for node in reversed(self.nodes):
             if node.name in self.kept or wanted & set(node.outputs) or layers & set(node.inputs):

@@ -1,4 +1,4 @@
-"""Check of a replayed module: captured again, it is the cut graph; else the place in the user's source and the reason."""
+"""Check of a replayed module: captured again, it is the cut graph; else where in the source it is not, and why."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from ._twin import twins
 
 @dataclass(frozen=True)
 class Declared:
-    """What becomes of declared sizes: those that follow, and those for which no value is determined."""
+    """Declared sizes after a cut: those that follow, and those for which no value is determined."""
 
     updates: list[Update]
     unchanged: list[UnchangedSize]
@@ -49,7 +49,7 @@ class Declared:
 def declared_sizes(
     model: nn.Module, done: Sequence[Update], foreign: frozenset[int] = frozenset()
 ) -> Declared:
-    """What follows the cut that ``model`` has been given.
+    """Declared sizes that follow the cut that ``model`` has been given.
 
     Args:
         done: what has been set already, with the values from before.

@@ -23,7 +23,7 @@ _REGISTER = {"register_buffer", "register_parameter", "register_module", "add_mo
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an initialiser assigns, in terms of its arguments.
+    """Assignments of an initialiser, in terms of its arguments.
 
     Attributes:
         made: what each attribute may be; several where it depends on the way that is taken.

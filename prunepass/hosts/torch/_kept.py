@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Kept:
-    """What a module holds: tensors, gradients, flags, attributes and hooks.
+    """State of a module: tensors, gradients, flags, attributes and hooks.
 
     Attributes:
         changes: attributes of any object that a replay has set, and what they were, in order.

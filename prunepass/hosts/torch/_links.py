@@ -54,7 +54,7 @@ class Link:
 
 
 def value_of(owner: Any, name: str) -> Any:
-    """What a module or a configuration keeps under a name."""
+    """The value that a module or a configuration keeps under a name."""
     return getattr(Fields(owner) if is_holder(owner) else owner, name)
 
 
@@ -81,7 +81,7 @@ def is_holder(value: Any) -> bool:
 
 
 def fields_of(holder: Any) -> Mapping[str, Any]:
-    """What a configuration keeps, by name."""
+    """Fields of a configuration, by name."""
     if isinstance(holder, dict):
         return {name: value for name, value in holder.items() if isinstance(name, str)}
     found: dict[str, Any] = vars(holder)

@@ -47,7 +47,7 @@ class ReplayMismatch(UnsupportedError):  # noqa: N818 - the name is public
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a captured graph departs from the wanted one.
+    """The first place where a captured graph departs from the wanted one.
 
     Attributes:
         node: the wanted node.
@@ -63,7 +63,7 @@ class Difference:
     got: Any = None
 
     def entries(self) -> tuple[int, ...] | None:
-        """Which numbers of the attribute differ; None where they cannot be told apart."""
+        """Numbers of the attribute that differ; None where they cannot be told apart."""
         if (
             not isinstance(self.want, tuple)
             or not isinstance(self.got, tuple)
@@ -159,7 +159,7 @@ def _operand_difference(
 
 
 def param_difference(want: Param, got: Param) -> str:
-    """How a param is not the wanted one, empty where it is."""
+    """The difference of a param from the wanted one, empty where there is none."""
     if want.shape != got.shape:
         return f"'{got.name}' has shape {got.shape} where the cut needs {want.shape}"
     if want.trained and (not got.trained or want.name != got.name):

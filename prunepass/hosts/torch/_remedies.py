@@ -41,7 +41,7 @@ def constrain(before: Graph, mismatch: UnsupportedError) -> Graph:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the host's code contradicts a cut: nodes of one source line in one module, or one node.
+    """A place where the host's code contradicts a cut: nodes of one source line in one module, or one node.
 
     A line that many layers share stands in the way of those that are said to fail, not of all: where the same
     line fails in a second module, it is taken for all of them.
@@ -126,7 +126,7 @@ def remedies(place: Place, difference: Difference | None = None) -> tuple[Remedy
 def equal_sizes(
     before: Graph, entries: Iterable[tuple[Node, str, int]], reason: str
 ) -> tuple[Remedy, Remedy]:
-    """What makes several numbers one: ties between the axes that they are the sizes of, or else pins.
+    """Ties between the axes whose sizes must be one number, or else pins.
 
     Args:
         entries: node, its size attribute, and the position of the number in it.

@@ -52,7 +52,7 @@ def replay_module(
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay gives: the module, and sizes it keeps for which no new value is determined."""
+    """Result of a replay: the module, and sizes it keeps for which no new value is determined."""
 
     module: nn.Module
     unchanged: tuple[UnchangedSize, ...]

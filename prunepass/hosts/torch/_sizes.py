@@ -31,7 +31,7 @@ class Change:
 
 
 class Facts:
-    """What a cut changes, looked up by module path."""
+    """Changes of a cut, looked up by module path."""
 
     def __init__(self, before: Graph, after: Graph) -> None:
         self.before, self.after = before, after

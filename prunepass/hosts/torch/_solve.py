@@ -55,7 +55,7 @@ class Turn:
 
 @dataclass
 class Solution:
-    """What is known of the numbers of a model after a cut.
+    """Solved values of the numbers of a model after a cut.
 
     Attributes:
         wanted: by attribute its values after the cut with the entries that ask for them; more than one is a
@@ -132,7 +132,7 @@ def _made_up(facts: Facts, trace: Trace) -> Iterator[Equation]:
 
 
 def expressions_at(trace: Trace, node: Node, old: tuple[int, ...]) -> tuple[Expression | None, ...]:
-    """What stood for each of these numbers in the call behind ``node``; None where that is not known."""
+    """Expressions of these numbers in the call behind ``node``; None where one is not known."""
     path, line = node.origin.path, node.origin.line
     # A decomposed call may be noted with the module that reads its result.
     while path and (path, line) not in trace.rows:

@@ -108,6 +108,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """The message of an exception, in one line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0].strip()[:300]}" if text else type(error).__name__

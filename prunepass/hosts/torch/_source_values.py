@@ -36,11 +36,11 @@ class Reader(ABC):
 
     @abstractmethod
     def inline(self, function: Any, given: Sequence[Expr], keywords: Mapping[str, Expr]) -> Expr | None:
-        """What a function returns, None where its source does not tell."""
+        """The value that a function returns, None where its source does not tell."""
 
     @abstractmethod
     def method(self, call: ast.Call, given: Sequence[Expr], keywords: Mapping[str, Expr]) -> Expr | None:
-        """What a call returns, where it calls a method of the object itself."""
+        """The value that a call returns, where it calls a method of the object itself."""
 
     def fresh(self) -> Expr:
         """A value of which nothing is known but that it is one value; in a loop not even that."""
@@ -138,7 +138,7 @@ class Reader(ABC):
         return root != "torch" and function.__module__.partition(".")[0] == root
 
     def resolved(self, node: ast.expr) -> Any:
-        """What a dotted name outside of the function stands for, None where it is a variable."""
+        """The object that a dotted name outside of the function stands for, None where it is a variable."""
         if isinstance(node, ast.Name) and node.id not in self.names:
             builtins = self.scope.get("__builtins__", {})
             return self.scope.get(node.id, builtins.get(node.id) if isinstance(builtins, dict) else None)

@@ -46,7 +46,7 @@ _DEEP = 2
 
 @dataclass
 class Trace:
-    """What one run showed.
+    """Observations of one run.
 
     Attributes:
         rows: by module path and source line the rows of numbers in the calls of torch made there.

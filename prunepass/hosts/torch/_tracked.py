@@ -34,7 +34,7 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Made:
-    """Where a tensor comes from: the name of a param, or module path, source line and shape of what made it."""
+    """Origin of a tensor: the name of a param, or module path, source line and shape of the call that made it."""
 
     path: str
     line: str
@@ -181,7 +181,7 @@ class Tracked(int):
 
 
 def expression_of(value: int) -> Expression:
-    """What ``value`` was computed from; itself where that is not known."""
+    """The expression that ``value`` was computed from; itself where that is not known."""
     return value.expression if isinstance(value, Tracked) else int(value)
 
 

@@ -8,18 +8,10 @@ from __future__ import annotations
 from functools import partial
 
 from .._broadcast import SUM
-from .._dims import atoms
 from .._elementary import gelu
-from .._errors import UnsupportedError
 from .._graph import Array
-from .._op import Call, Onnx, Op, Rule
-
-
-def _biased_rule(call: Call) -> Rule:
-    dims = atoms(call.shape(0))
-    if call.has(1) and call.shape(1) != call.shape(0)[-1:]:
-        raise UnsupportedError(f"a bias of {call.shape(1)} for {call.shape(0)}", where=call.origin)
-    return Rule((dims, dims[-1:] if call.has(1) else None)[: len(call.shapes)], (dims,))
+from .._notation import relation
+from .._op import Call, Onnx, Op
 
 
 def _biased(call: Call, x: Array, bias: Array | None = None, *, form: str) -> Array:
@@ -30,7 +22,7 @@ def _with_bias(name: str, kind: str, form: str) -> Op:
     return Op(
         name,
         ("input", "bias"),
-        _biased_rule,
+        relation("n.. c, c -> n.. c"),
         partial(_biased, form=form),
         SUM,
         onnx=(Onnx((f"com.microsoft::{kind}",), (0, 1)),),

@@ -43,7 +43,7 @@ def _looked_up(call: Call, entries: Dims) -> Rule:
     index = entries[len(entries) - len(call.shape(1)) :]
     made = (*dims[:axis], *entries, *dims[axis + 1 :])
     read = (*dims[:axis], whole, *dims[axis + 1 :])
-    return Rule((read, index), (made,), places={} if found is None else {1: whole})
+    return Rule((read, index), (made,), indexed={} if found is None else {1: whole})
 
 
 def _constant(call: Call, position: int, size: int) -> tuple[Dim, Dim] | None:
@@ -130,7 +130,7 @@ def _alone(call: Call, axis: int) -> Rule | None:
     absent = (None,) * (len(call.shapes) - 1)
     index = (*absent[:axis], (taken,), *absent[axis + 1 :])
     read, made = ((*dims[:axis], dim, *dims[axis + 1 :]) for dim in (whole, taken))
-    return Rule((read, *index), (made,), places={axis + 1: whole})
+    return Rule((read, *index), (made,), indexed={axis + 1: whole})
 
 
 def _index(call: Call, x: Array, *indices: Array | None) -> Array:

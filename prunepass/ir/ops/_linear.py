@@ -15,16 +15,10 @@ from .._dims import Dims, Fixed, atom, atoms
 from .._errors import UnsupportedError
 from .._flow import Arrays, Flow, Sampler, contraction
 from .._graph import Array, Shape
+from .._notation import relation
 from .._op import Aten, Call, Onnx, Op, Rule
 
-
-def _linear_rule(call: Call) -> Rule:
-    data, weight = call.shape(0), call.shape(1)
-    if data[-1] != weight[-1]:
-        raise UnsupportedError(f"{data[-1]} features meet a weight for {weight[-1]}", where=call.origin)
-    lead, out, inside = atoms(data[:-1]), atoms(weight[:-1]), atom(weight[-1])
-    operands = ((*lead, inside), (*out, inside), out if call.has(2) else None)
-    return Rule(operands[: len(call.shapes)], ((*lead, *out),), (inside,), work=((*lead, *out, inside),))
+_linear_rule = relation("n.. i, o.. i, o.. -> n.. o..")
 
 
 def _linear(call: Call, x: Array, weight: Array, bias: Array | None = None) -> Array:

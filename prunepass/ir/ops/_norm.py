@@ -36,7 +36,7 @@ def _rule(call: Call, *, centred: bool) -> Rule:
     operands = tuple(None if shape is None else aligned(shape, dims) for shape in call.shapes)
     extra = tuple(dims if kind == "sum" else flat for kind in call.attrs.get("extra", ()))
     spread = tail if centred else ()
-    return Rule(operands, (dims, *extra), statistics=tail, spread=spread, sizes={"normalized_shape": tail})
+    return Rule(operands, (dims, *extra), statistics=tail, centred=spread, sizes={"normalized_shape": tail})
 
 
 def _eps(call: Call) -> float:

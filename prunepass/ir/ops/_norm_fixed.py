@@ -25,7 +25,7 @@ def _rule(call: Call) -> Rule:
     operands = (dims, *(per_channel if call.has(i) else None for i in range(1, len(call.shapes))))
     extra = tuple((Fixed(0),) if kind == "empty" else per_channel for kind in call.attrs.get("extra", ()))
     over = (dims[0], *dims[2:]) if _of_batch(call) else ()
-    return Rule(operands, (dims, *extra), statistics=over, spread=over)
+    return Rule(operands, (dims, *extra), statistics=over, centred=over)
 
 
 def _of_batch(call: Call) -> bool:

@@ -34,7 +34,7 @@ def _group_rule(call: Call) -> Rule:
     saved = ((batch, g),) * (2 if call.attrs.get("saved") else 0)
     sizes: dict[str, Dim] = {"groups": g, "channels": channels, "batch": batch, "space": prod(*space)}
     over = (c, *space)
-    return Rule((dims, *params), (dims, *saved), statistics=over, spread=over, sizes=sizes)
+    return Rule((dims, *params), (dims, *saved), statistics=over, centred=over, sizes=sizes)
 
 
 def _param(call: Call, position: int, g: Dim, channels: Dim) -> Dims | None:
@@ -80,7 +80,7 @@ def _instance_rule(call: Call) -> Rule:
     dims = atoms(shape)
     params = ((dims[1],) if call.has(i) else None for i in range(1, len(call.shapes)))
     over = () if _carried(call) else dims[2:]
-    return Rule((dims, *params), (dims,), statistics=over, spread=over)
+    return Rule((dims, *params), (dims,), statistics=over, centred=over)
 
 
 def _carried(call: Call) -> bool:

@@ -149,6 +149,6 @@ ops = (
         _dequantize,
         Flow(_dequantize_magnitude, _moments),
         onnx=_spelling("DequantizeLinear"),
-        stands_for=0,
+        dequantizes=0,
     ),
 )

@@ -35,7 +35,7 @@ def _variance(call: Call, x: Array) -> tuple[Array, ...]:
 
 def _variance_rule(call: Call) -> Rule:
     rule = reduced(call, exact=False, results=2 if call.attrs.get("mean") else 1)
-    return replace(rule, spread=rule.statistics)
+    return replace(rule, centred=rule.statistics)
 
 
 def _variance_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:

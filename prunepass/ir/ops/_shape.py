@@ -69,7 +69,7 @@ def _shape_rule(call: Call) -> Rule:
     shape, start, end = call.shape(0), call.attrs["start"], call.attrs["end"]
     counted = stay(shape[start:end], _COUNTED, call)
     dims = (*atoms(shape[:start]), *counted, *atoms(shape[end:]))
-    return Rule((dims,), ((Fixed(end - start),),), counted=(0,))
+    return Rule((dims,), ((Fixed(end - start),),), sized=(0,))
 
 
 def _shape(call: Call, x: Array) -> Array:
@@ -77,7 +77,7 @@ def _shape(call: Call, x: Array) -> Array:
 
 
 def _size_rule(call: Call) -> Rule:
-    return Rule((stay(call.shape(0), _COUNTED, call),), ((),), counted=(0,))
+    return Rule((stay(call.shape(0), _COUNTED, call),), ((),), sized=(0,))
 
 
 def _size(call: Call, x: Array) -> Array:

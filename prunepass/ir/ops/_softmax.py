@@ -27,7 +27,7 @@ def _rule(call: Call) -> Rule:
     dims = atoms(call.shape(0))
     shared = tuple(dims[axis] for axis in call.attrs["axes"])
     mixed = tuple((dim, _REASON) for dim in shared)
-    return Rule((dims,), (dims,), statistics=shared, spread=shared, mixed=mixed)
+    return Rule((dims,), (dims,), statistics=shared, centred=shared, mixed=mixed)
 
 
 def _softmax(call: Call, x: Array) -> Array:

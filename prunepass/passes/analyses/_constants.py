@@ -27,7 +27,7 @@ _FILL, _ALIKE = 1e8, 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """Which entries of a value are constant, and what they are; both broadcastable to it.
+    """Constant entries of a value, marked, with their amounts; both broadcastable to it.
 
     Attributes:
         known: True where an entry is the same whatever the input.
@@ -162,7 +162,7 @@ def _open(step: Step, given: tuple[Constant | None, ...], at: int) -> Array:
 def _mixed(step: Step) -> frozenset[Atom | Fixed]:
     """The node's own index spaces whose entries meet each other."""
     rule = step.rule
-    met = (*rule.contracted, *rule.statistics, *rule.spread, *(dim for dim, _ in rule.pins))
+    met = (*rule.contracted, *rule.statistics, *rule.centred, *(dim for dim, _ in rule.pins))
     return frozenset(leaf for dim in met for leaf in leaves(dim))
 
 

@@ -21,7 +21,7 @@ Shares = Mapping[int, float]
 
 
 def shares_of(met: Sampled, bounds: tuple[Array | None, ...]) -> Shares:
-    """How the importance of a node's results is shared among the operands that depend on the input.
+    """Shares of the importance of a node's results, by operand that depends on the input.
 
     Args:
         bounds: magnitudes of the operands; squared they stand for variances that are not known.

@@ -23,7 +23,7 @@ _SHIFTS = frozenset({"bias", "shift", "mean"})
 
 @dataclass(frozen=True, eq=False)
 class Magnitudes:
-    """What one node reads and makes.
+    """Magnitudes of the operands and results of one node.
 
     Attributes:
         operands: magnitudes of what it reads, in the form that transfer functions take; an operand that is

@@ -22,7 +22,7 @@ LARGEST = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """What one node reads and makes: samples ``(K, ...)``, with ``K = 1`` what is constant, None unknown."""
+    """Samples of the operands and results of one node: ``(K, ...)``, ``K = 1`` for constants, None unknown."""
 
     step: Step
     operands: tuple[Array | None, ...]

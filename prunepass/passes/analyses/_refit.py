@@ -281,7 +281,7 @@ def _same(one: Dim, other: Dim) -> bool:
 
 
 def grid_of(shape: tuple[int, ...], index: tuple[Index | None, ...]) -> tuple[Array, ...]:
-    """What to index an array of ``shape`` with for its kept entries."""
+    """Index of the kept entries of an array of ``shape``."""
     return np.ix_(
         *(np.arange(size) if keep is None else keep for size, keep in zip(shape, index, strict=True))
     )

@@ -43,7 +43,7 @@ def carries(step: Step, position: int) -> bool:
 
 
 def response(step: Step, position: int) -> float | None:
-    """What every entry of the result gains when an operand grows by one everywhere.
+    """Gain of every entry of the result when an operand grows by one everywhere.
 
     None where it is not the same for all entries, data and amounts: the operator does not just add there.
     """
@@ -56,7 +56,7 @@ def response(step: Step, position: int) -> float | None:
 
 
 def exchange(step: Step, position: int, slot: int) -> float | None:
-    """How much to add to ``slot`` for the effect of one unit at ``position``; None where nothing has it."""
+    """Amount to add to ``slot`` for the effect of one unit at ``position``; None where nothing has it."""
     ratios = []
     for seed in _SEEDS:
         base = _base(step, seed)

@@ -60,8 +60,8 @@ def codes_of(graph: Graph, name: str) -> str | None:
     if node is None:
         return None
     op = registry()[node.op]
-    if op.stands_for is not None:
-        return node.inputs[op.stands_for]
+    if op.dequantizes is not None:
+        return node.inputs[op.dequantizes]
     first, *others = node.inputs or (None,)
     moved = op.flow.moves and first is not None and not any(other in graph.values for other in others)
     return codes_of(graph, first) if moved and first is not None else None

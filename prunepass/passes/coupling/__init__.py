@@ -6,6 +6,11 @@ from ._coupling import Member as Member
 from ._coupling import couple as couple
 from ._coupling import produced as produced
 from ._coupling import static_values as static_values
+from ._find import channels_of as channels_of
+from ._find import find_group as find_group
+from ._narrow import cut_data as cut_data
+from ._narrow import kept_axes as kept_axes
+from ._narrow import narrowed as narrowed
 from ._reads import ReadPlace as ReadPlace
 from ._reads import masked_groups as masked_groups
 from ._reads import read_masks as read_masks

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from ...ir import Dim, Dims, Graph, Node, Pin, Space, is_float, rule_of
+from ...ir import Atom, Dim, Dims, Fixed, Graph, Node, Pin, Space, atoms_of, is_float, rule_of
 
 
 def pin_boundaries(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> None:
     """Pin what the model reads and gives, what the user and the host forbid, and unify what the host ties."""
     for kind, names in (("input", graph.inputs), ("output", graph.outputs)):
         for name in names:
-            for dim in dims[name]:
+            for dim in () if kind == "output" and name in graph.free else dims[name]:
                 space.pin(dim, Pin(f"model {kind} '{name}'"))
     _pin_unread(graph, space, dims)
     for name, axis, reason in graph.pins:
@@ -19,6 +19,16 @@ def pin_boundaries(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> None
     for tie in graph.ties:
         (left, i), (right, j) = tie.left, tie.right
         space.unify(dims[left][i], dims[right][j])
+
+
+def pin_freed(
+    graph: Graph, space: Space, dims: Mapping[str, Dims], channels: Collection[Atom | Fixed]
+) -> None:
+    """Pin what is no channel of the outputs that may be cut: samples and positions."""
+    for name in graph.freed:
+        for leaf in (leaf for dim in dims[name] for leaf in atoms_of(space.norm(dim))):
+            if leaf not in channels:
+                space.pin(leaf, Pin(f"model output '{name}'"))
 
 
 def _pin_unread(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> None:
@@ -35,7 +45,7 @@ def numbered_params(graph: Graph, space: Space) -> dict[str, Dim]:
     """Params that can be numbered anew; where the numbers mean more than one thing, the dim is pinned."""
     named: dict[str, list[tuple[Dim, Node]]] = {}
     for node in graph.nodes:
-        for position, dim in rule_of(graph, node).places.items():
+        for position, dim in rule_of(graph, node).indexed.items():
             name = node.inputs[position]
             if name is not None:
                 named.setdefault(name, []).append((dim, node))

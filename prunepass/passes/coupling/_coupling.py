@@ -29,7 +29,8 @@ from ...ir import (
     registry,
     rule_of,
 )
-from ._boundaries import numbered_params, pin_boundaries
+from ._boundaries import numbered_params, pin_boundaries, pin_freed
+from ._group_text import group_text
 from ._weight_sums import sum_reason, weight_sums
 
 # Operands that go with the channels that another operand makes.
@@ -78,6 +79,9 @@ class Group:
     def prunable(self) -> bool:
         return self.atom is not None
 
+    def __str__(self) -> str:
+        return group_text(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Coupling:
@@ -87,7 +91,7 @@ class Coupling:
         dims: by tensor name, in normal form.
         groups: prunable groups, then pinned ones, each in order of first appearance.
         static: values that depend on params alone.
-        places: params whose entries are positions along a dim, with that dim.
+        indexed: params whose entries are positions along a dim, with that dim.
         weight_sums: by name of each node that sums over weights alone, the channels that it sums along.
     """
 
@@ -96,7 +100,7 @@ class Coupling:
     dims: Mapping[str, Dims]
     groups: tuple[Group, ...]
     static: frozenset[str]
-    places: Mapping[str, Dim]
+    indexed: Mapping[str, Dim]
     weight_sums: Mapping[str, frozenset[Atom]]
 
     def norm(self, dim: Dim) -> Dim:
@@ -136,10 +140,13 @@ def _couple(graph: Graph) -> Coupling:
             dims[name] = fixed(graph.tensor(name).shape)
     pin_boundaries(graph, space, dims)
     places = numbered_params(graph, space)
-    final = {name: tuple(space.norm(dim) for dim in tensor) for name, tensor in dims.items()}
     static = static_values(graph)
+    if graph.freed:
+        pin_freed(graph, space, dims, _made(graph, space, static))
+    final = {name: tuple(space.norm(dim) for dim in tensor) for name, tensor in dims.items()}
     sums = weight_sums(graph, space, final, static)
-    return Coupling(graph, space, final, tuple(_groups(graph, space, static, sums)), static, places, sums)
+    groups = tuple(_groups(graph, space, final, static, sums))
+    return Coupling(graph, space, final, groups, static, places, sums)
 
 
 def _meet(space: Space, dims: dict[str, Dims], name: str, seen: Dims) -> None:
@@ -161,7 +168,11 @@ def static_values(graph: Graph) -> frozenset[str]:
 
 
 def _groups(
-    graph: Graph, space: Space, static: frozenset[str], sums: Mapping[str, frozenset[Atom]]
+    graph: Graph,
+    space: Space,
+    dims: Mapping[str, Dims],
+    static: frozenset[str],
+    sums: Mapping[str, frozenset[Atom]],
 ) -> Iterable[Group]:
     found: dict[Atom | Fixed, dict[Member, None]] = {}
     inexact: dict[Atom, dict[str, None]] = {}
@@ -170,6 +181,7 @@ def _groups(
         _explain_inexact(space, node, rule_of(graph, node), sums, inexact)
     inner = {node.name for node in graph.nodes if not static.isdisjoint(node.outputs)}
     mixed = _mixed(graph, space)
+    given = {leaf for name in graph.freed for dim in dims[name] for leaf in atoms_of(dim)}
     names: dict[str, int] = {}
     pinned = list[tuple[Atom | Fixed, dict[Member, None], str]]()
     for leaf, members in found.items():
@@ -179,7 +191,7 @@ def _groups(
         name = _maker_name(graph, makers[0])
         if isinstance(leaf, Fixed) or (leaf in mixed and not _summed_up(graph, members, inner)):
             pinned.append((leaf, members, name))
-        elif any(m.role in ("contracted", "read", "statistic") for m in members):
+        elif leaf in given or any(m.role in ("contracted", "read", "statistic") for m in members):
             unique = _unique(name, names)
             yield Group(unique, leaf.size, tuple(members), (), tuple(inexact.get(leaf, ())), leaf)
     # Named last: what is pinned may depend on the batch size, the names of prunable groups may not.
@@ -292,6 +304,19 @@ def produced(coupling: Coupling) -> frozenset[Atom | Fixed]:
     )
 
 
+def _made(graph: Graph, space: Space, static: frozenset[str]) -> frozenset[Atom | Fixed]:
+    """The index spaces that layers make as weighted sums of data."""
+    return frozenset(
+        leaf
+        for node in graph.nodes
+        for rule in (rule_of(graph, node),)
+        if rule.contracted and static.isdisjoint(node.outputs)
+        for _, _, own, role in _roles(graph, static, node, rule)
+        if role == "produced"
+        for leaf in leaves(space.norm(own))
+    )
+
+
 def _own(groups: Iterable[Dims]) -> set[Atom | Fixed]:
     """The index spaces that a rule mentions in some dims."""
     return {leaf for dims in groups for dim in dims for leaf in leaves(dim)}
@@ -318,8 +343,3 @@ def _nodes(graph: Graph) -> Mapping[str, Node]:
 def _unique(name: str, names: dict[str, int]) -> str:
     names[name] = names.get(name, 0) + 1
     return name if names[name] == 1 else f"{name}#{names[name]}"
-
-
-def leaf_atoms(dims: Dims) -> tuple[Atom, ...]:
-    """The distinct atoms of several dims, in order."""
-    return tuple(dict.fromkeys(leaf for dim in dims for leaf in atoms_of(dim)))

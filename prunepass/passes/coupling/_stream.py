@@ -35,7 +35,7 @@ class Step:
     expired: tuple[str, ...]
 
     def named(self, position: int) -> str:
-        """What the declaration calls an operand; one that repeats keeps its name."""
+        """Declared name of an operand; one that repeats keeps its name."""
         return self.op.operand(position)
 
 
@@ -117,7 +117,7 @@ class Read:
 
 
 def reads_of(coupling: Coupling, step: Step) -> tuple[Read, ...]:
-    """Where a node sums over prunable channels.
+    """Reads of a node: places where it sums over prunable channels.
 
     A product of two operands that both depend on the input is one read, at the first of them: both would
     count the same sum. So is a statistic that leaves nothing of the channels (a mean over them).

@@ -44,7 +44,7 @@ def _summed(space: Space, rule: Rule) -> Iterator[Atom]:
 
 
 def sum_reason(node: Node) -> str:
-    """Why a group that the node sums over is inexact."""
+    """The reason why a group that the node sums over is inexact."""
     return f"weights are normed or summed along these channels [{str(node.origin) or node.name}]"
 
 

@@ -132,7 +132,7 @@ def least_widths(coupling: Coupling) -> dict[Atom, int]:
     """
     least = {group.atom: 1 for group in coupling.prunable if group.atom is not None}
     for node in coupling.graph.nodes:
-        over = [coupling.norm(dim) for dim in rule_of(coupling.graph, node).spread]
+        over = [coupling.norm(dim) for dim in rule_of(coupling.graph, node).centred]
         shared = [leaf for dim in over for leaf in atoms_of(dim) if leaf in least]
         if shared and product(kept_size(dim, least) for dim in over) < _COMPARED:
             least[max(shared, key=lambda leaf: leaf.size)] = _COMPARED

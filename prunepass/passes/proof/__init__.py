@@ -14,3 +14,4 @@ from ._proof import random_inputs as random_inputs
 from ._proof import refuse_nan as refuse_nan
 from ._proof import relative_error as relative_error
 from ._rounding import rounding_moves as rounding_moves
+from ._tuned import with_tuned as with_tuned

@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...ir import Array, Atom, Dim, Fixed, Graph, Index, Sum, leaves, walk
+from ..analyses import grid_of
 from ..coupling import Coupling, couple, produced
+
+Axes = tuple[Index | None, ...]
 
 # A channel that is next to constant counts by its size, one that is next to nothing by that of its neighbours.
 _OF_SIZE, _OF_OTHERS, _OF_LARGEST, _LEAST = 1e-2, 1e-3, 1e-7, 1e-150
@@ -34,7 +37,7 @@ class ChangedOutput:
 
 @dataclass(frozen=True)
 class OutputChange:
-    """What became of every output that holds numbers (of all, where none does)."""
+    """Change of every output that holds numbers (of all, where none does)."""
 
     outputs: tuple[ChangedOutput, ...] = ()
 
@@ -100,10 +103,34 @@ class Judge:
         free = _free(graph)
         self._wanted = tuple(_wanted(free, name, made) for name, made in (real or full).items())
 
-    def __call__(self, other: Graph) -> OutputChange:
-        """How the outputs of ``other`` differ."""
+    def __call__(self, other: Graph, left: Mapping[str, Axes] | None = None) -> OutputChange:
+        """How the outputs of ``other`` differ.
+
+        Args:
+            left: by name of outputs of which channels went, the entries that are left; of the others nothing is.
+        """
         runs = [_outputs(other, feed) for feed in self._feeds]
-        return OutputChange(tuple(one.changed([run.get(one.name) for run in runs]) for one in self._wanted))
+        axes = left or {}
+        return OutputChange(
+            tuple(
+                one.changed(
+                    [
+                        _whole(run.get(one.name), want, axes.get(one.name))
+                        for run, want in zip(runs, one.runs, strict=True)
+                    ]
+                )
+                for one in self._wanted
+            )
+        )
+
+
+def _whole(have: Array | None, want: Array, left: Axes | None) -> Array | None:
+    """An output of the original's size."""
+    if have is None or left is None:
+        return have
+    whole = np.zeros_like(want)
+    whole[grid_of(whole.shape, left)] = have
+    return whole
 
 
 def _outputs(graph: Graph, feed: Mapping[str, Array]) -> dict[str, Array]:

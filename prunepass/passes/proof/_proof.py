@@ -28,8 +28,7 @@ from ...ir import (
     walk,
 )
 from .._plan import Plan
-from ..coupling import couple
-from ..rewrites import cut_data
+from ..coupling import couple, cut_data
 
 TOLERANCE = 1e-9
 # Of what an operator adds up: some thousand times the rounding of one addition.
@@ -43,7 +42,7 @@ Watch = Callable[[Node, Op, Operands], None]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was compared: number of values, the worst relative error and where it was."""
+    """Record of the comparison: number of values, the worst relative error and where it was."""
 
     values: int
     worst: float
@@ -90,7 +89,8 @@ def prove(
     feeds = random_inputs(original) if inputs is None else inputs
     coupling = couple(original)
     kept = plan.kept(coupling)
-    large = {**plan.shifted(original), **(_perturbed(original, plan) if perturb else {})}
+    changed = plan.shifted(original)
+    large = {**(_perturbed(original, changed) if perturb else {}), **changed}
     small = {name: cut_data(coupling, kept, name, data) for name, data in large.items()}
     worst, where, count = 0.0, "", 0
     rounding = _Rounding(original)
@@ -172,11 +172,11 @@ def masked_values(
     return walk(graph, feeds, step=step, params=replaced, keep_all=False)
 
 
-def _perturbed(graph: Graph, plan: Plan) -> dict[str, Array]:
+def _perturbed(graph: Graph, changed: Mapping[str, Array]) -> dict[str, Array]:
     rng = np.random.default_rng(1)
     found = {}
     for name, param in graph.params.items():
-        if param.trained and param.is_float and name not in plan.shifts:
+        if param.trained and param.is_float and name not in changed:
             data = param.read()
             if data.size and not np.any(data):
                 found[name] = rng.uniform(0.5, 1.0, data.shape)

@@ -3,7 +3,6 @@
 from ._compensate import Compensation as Compensation
 from ._compensate import compensate as compensate
 from ._cut import cut as cut
-from ._cut import cut_data as cut_data
 from ._dead import Remove as Remove
 from ._dead import dead_first as dead_first
 from ._dead import dead_plan as dead_plan

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 import msgspec
 import numpy as np
 
-from ...ir import Array, Atom, Index, atoms_of, kept_of
+from ...ir import Array, Atom, Index, UsageError, atoms_of
 from .._plan import left_inexact, plan_for
-from ..analyses import Constant, constants, grid_of, one_sample, silences
+from .._then import then
+from ..analyses import Constant, constants, one_sample, silences
 from ..coupling import Coupling, Step, couple, steps
 from ._compensate import Compensation, compensate
 from ._cut import cut
@@ -54,12 +55,14 @@ def dead_plan(coupling: Coupling, choose: Choose) -> Compensation:
     first = _tried(coupling, _suspects(coupling), choose)
     if not first.plan.cuts:
         return first
-    small = couple(cut(coupling.graph, first.plan))
-    later = dead_plan(small, choose)
-    # A group that is down to one channel is none any more, and another may have its name.
-    names = {group.members: group.name for group in coupling.prunable}
-    whose = {name: names.get(small.group(name).members, "") for name in later.plan.cuts}
-    return _then(coupling, first, later, whose) if whose and all(whose.values()) else first
+    later = dead_plan(couple(cut(coupling.graph, first.plan)), choose)
+    if not later.plan.cuts:
+        return first
+    try:
+        plan = then(coupling.graph, first.plan, later.plan)
+    except UsageError:  # what is dead by then is no group of the original
+        return first
+    return Compensation(msgspec.structs.replace(plan, options={}), tuple(sorted(plan.shifts)), {}, ())
 
 
 def _tried(coupling: Coupling, dead: Remove, choose: Choose) -> Compensation:
@@ -77,37 +80,18 @@ def _tried(coupling: Coupling, dead: Remove, choose: Choose) -> Compensation:
     return Compensation(plan_for(coupling, {}), (), {}, ())
 
 
-def _then(
-    coupling: Coupling, first: Compensation, later: Compensation, whose: Mapping[str, str]
-) -> Compensation:
-    """Both plans as one, in the numbers and by the names of the original."""
-    kept, shifts = first.plan.kept(coupling), dict(first.plan.shifts)
-    for name, amounts in later.plan.shifts.items():
-        shape = coupling.graph.params[name].shape
-        whole = np.asarray(shifts.get(name, np.zeros(shape)), dtype=np.float64).reshape(shape).copy()
-        index = kept_of(coupling.dims[name], coupling.norm, kept)
-        part = whole[grid_of(shape, index)]
-        whole[grid_of(shape, index)] = part + np.asarray(amounts).reshape(part.shape)
-        shifts[name] = tuple(float(number) for number in whole.ravel())
-    remove = {name: np.asarray(one.remove, dtype=np.int64) for name, one in first.plan.cuts.items()}
-    for other, one in later.plan.cuts.items():
-        name = whose[other]
-        went = remove.get(name, _NONE)
-        left = np.setdiff1d(np.arange(coupling.group(name).size), went)
-        remove[name] = np.union1d(went, left[list(one.remove)])
-    plan = msgspec.structs.replace(plan_for(coupling, remove), shifts=shifts)
-    return Compensation(plan, tuple(sorted(shifts)), {}, ())
-
-
 def _suspects(coupling: Coupling) -> Remove:
     """Channels that all readers see as constant, or do not read at all."""
     small = one_sample(coupling)
-    found, fixed = dict[Atom, Array](), constants(small)
+    found: dict[Atom, Array] = {}
+    fixed = constants(small)
     atoms = frozenset(group.atom for group in small.prunable if group.atom is not None)
     for step in steps(small):
         given = tuple(fixed.get(str(name)) for name in step.node.inputs)
         for atom, marks in _living(small, step, given, atoms).items():
             found[atom] = found[atom] | marks if atom in found else marks
+    outer = (dim for name in small.graph.freed for dim in small.dims[name])
+    found.update({leaf: np.ones(leaf.size, bool) for dim in outer for leaf in atoms_of(dim) if leaf in found})
     dead = {g.name: np.flatnonzero(~found[g.atom]) for g in small.prunable if g.atom in found}
     return {name: index for name, index in dead.items() if len(index)}
 

@@ -18,5 +18,6 @@ from ._stade import Stade as Stade
 from ._stade import Wanda as Wanda
 from ._table import get as get
 from ._table import names as names
+from ._table import scores as scores
 from ._taylor import Taylor as Taylor
 from ._variance import Variance as Variance

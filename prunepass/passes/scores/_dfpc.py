@@ -10,6 +10,7 @@ import numpy as np
 from ...ir import Array, Atom
 from ..analyses import Magnitudes, one_sample, trace
 from ..coupling import Coupling, reads_of
+from ._given import given_by_atom
 from ._protocol import NORMALIZE, Scores, choice, named, per_index, prunable
 
 
@@ -42,6 +43,9 @@ class Dfpc:
         found: dict[Atom, Array] = {}
         for met in trace(small, include_shift=self.include_shift):
             _accumulate(small, met, found)
+            for name, made in zip(met.step.node.outputs, met.results, strict=False):
+                for atom, share in given_by_atom(small, name, made):
+                    found[atom] = found.get(atom, np.zeros(atom.size)) + share
         return named(small, found, self.normalize)
 
     def explain(self, coupling: Coupling) -> dict[str, str]:
@@ -68,7 +72,7 @@ def _accumulate(coupling: Coupling, met: Magnitudes, found: dict[Atom, Array]) -
 
 
 def inflow(met: Magnitudes, position: int) -> Array:
-    """What each entry of an operand adds to the result's summed magnitude; a plain sum adds the entry."""
+    """Magnitude that each entry of an operand adds to the result; a plain sum adds the entry."""
     step, array = met.step, met.operands[position]
     transfer = step.op.flow.inflow
     found = array if transfer is None else transfer(step.op, step.call, met.operands, position)

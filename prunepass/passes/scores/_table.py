@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
-
-from ...ir import UsageError
+from ...ir import Table, configurable
 from ._protocol import Score
 
 _BUILT_IN = {
@@ -20,35 +16,24 @@ _BUILT_IN = {
     "variance": "._variance:Variance",
     "wanda": "._stade:Wanda",
 }
-_GROUP = "prunepass.scores"
+_SCORES = Table("score", "prunepass.scores", _BUILT_IN, __package__, configurable)
 
 
-@cache
-def _added() -> dict[str, str]:
-    return {entry.name: entry.value for entry in entry_points(group=_GROUP)}
+def scores() -> Table:
+    """Scores by name; other distributions add theirs through ``prunepass.scores``."""
+    return _SCORES
 
 
 def names() -> tuple[str, ...]:
     """Names of all known scores."""
-    return tuple(sorted({*_BUILT_IN, *_added()}))
+    return tuple(_SCORES)
 
 
 def get(name: str) -> type[Score]:
-    """The class of the score called ``name``; a built-in name cannot be taken over.
+    """The class of the score called ``name``.
 
     Raises:
         UsageError: no score has that name, or the distribution that adds it is broken.
     """
-    place = _BUILT_IN.get(name) or _added().get(name)
-    if place is None:
-        raise UsageError(f"there is no score '{name}'", advice=f"there are {', '.join(names())}")
-    module, _, attribute = place.partition(":")
-    try:
-        found: type[Score] = getattr(
-            import_module(module, __package__ if module.startswith(".") else None), attribute
-        )
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"score '{name}' does not load: {error}", advice="install its distribution again"
-        ) from error
+    found: type[Score] = _SCORES[name]
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -29,6 +29,7 @@ from ..analyses import (
 )
 from ..cost import CostModel
 from ..coupling import Coupling, Read, reads_of
+from ._given import given_by_atom
 from ._protocol import Scores, choice, per_index, prunable
 
 PER = ("macs", "params", "none")
@@ -127,6 +128,7 @@ def _survey(coupling: Coupling, observed: Mapping[str, Array]) -> _Survey:
                 found.losses.append((atom, node.outputs, share))
                 if met.operands[read.position] is None:
                     found.unknown.setdefault(atom, []).append(str(node.origin) or node.name)
+        found.losses += _given(coupling, met, bound)
     return found
 
 
@@ -141,10 +143,20 @@ def _seen(told: Sampled, observed: Mapping[str, Array]) -> Sampled:
     )
 
 
+def _given(
+    coupling: Coupling, met: Sampled, bound: Magnitudes
+) -> Iterator[tuple[Atom, tuple[str, ...], Array]]:
+    """Shares of the variance of outputs whose channels may be cut."""
+    for name, samples, size in zip(met.step.node.outputs, met.results, bound.results, strict=False):
+        varies = np.square(size) if samples is None else variance_of(samples)
+        for atom, lost in given_by_atom(coupling, name, varies):
+            yield atom, (name,), lost / (float(lost.sum()) or 1.0)
+
+
 def _wanted(coupling: Coupling) -> frozenset[str]:
     """Values whose variance counts: what is summed over, and what meets other data."""
     graph = coupling.graph
-    met = set(read_values(coupling))
+    met = {*read_values(coupling), *graph.freed}
     for node in graph.nodes:
         data = [name for name in node.inputs if name in graph.values and name not in coupling.static]
         if len(data) > 1:

@@ -38,14 +38,14 @@ def test_an_index_that_names_every_entry_in_order_passes_the_axis_on(shape: tupl
     rule = probe_onnx("Gather", 13, [data(3, 4, 2), np.arange(4).reshape(shape)], {"axis": 1}).rule
     (passed,) = [dim for dim in rule.results[0] if dim is rule.operands[0][1]]  # type: ignore[index]
     assert isinstance(passed, Atom)
-    assert rule.places == {1: passed}
+    assert rule.indexed == {1: passed}
 
 
 @pytest.mark.parametrize("places", [[0, 1, 3, 2], [3, 2, 1, 0], [[0, 1], [2, 3]], [-4, -3, -2, -1]])
 def test_any_other_index_does_not(places: Any) -> None:
     rule = probe_onnx("Gather", 13, [data(3, 4, 2), np.array(places)], {"axis": 1}).rule
     assert isinstance(rule.operands[0][1], Fixed)  # type: ignore[index]
-    assert not rule.places
+    assert not rule.indexed
 
 
 SWAPPED, TWICE, PART = [5, 6, 7, 0, 1, 2, 3, 4], [0, 1, 2, 3, 2, 3, 4, 5], [1, 2, 3, 4]
@@ -61,7 +61,7 @@ def test_pieces_that_stay_whole_and_rows_that_become_columns_pass_on(places: lis
         probe_aten("index.Tensor", data(3, 8, 2), [None, given]),
     ):
         whole, taken = probe.rule.operands[0][1], probe.rule.results[0][-2]  # type: ignore[index]
-        assert [*probe.rule.places.values()] == [whole]
+        assert [*probe.rule.indexed.values()] == [whole]
         assert set(atoms_of(taken)) <= set(atoms_of(whole))
 
 

@@ -73,7 +73,7 @@ def test_onnx_shape(attrs: dict[str, int]) -> None:
     assert dims is not None
     counted = range(4)[attrs.get("start", 0) : attrs.get("end", 4)]
     assert [axis for axis, dim in enumerate(dims) if isinstance(dim, Fixed)] == list(counted)
-    assert probe.rule.counted == (0,)
+    assert probe.rule.sized == (0,)
     assert probe.op.run(probe.call, probe.arrays)[0].dtype == np.int64
 
 

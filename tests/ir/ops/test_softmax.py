@@ -19,7 +19,7 @@ def test_torch_softmax(axis: int) -> None:
     for target, tail in (("softmax.int", ()), ("_softmax.default", (False,)), ("_safe_softmax.default", ())):
         probe = probe_aten(target, X, axis, *tail)
         assert [dim.size for dim in probe.rule.statistics] == [X.shape[axis]]
-        assert probe.rule.spread == probe.rule.statistics
+        assert probe.rule.centred == probe.rule.statistics
         assert not probe.rule.pins
         assert len(free_atoms(probe.rule, solved(probe.rule))) == 3
     assert_bound(probe_aten("log_softmax.int", X, axis))

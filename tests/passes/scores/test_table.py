@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import sys
-from importlib.metadata import EntryPoint
-from types import ModuleType
-
 import numpy as np
 import pytest
 
 from prunepass.ir import UsageError
 from prunepass.passes import couple, scores
 from prunepass.passes._options import build
-from prunepass.passes.scores import _table
 from tests.graphs import chain
 
 
@@ -29,27 +24,6 @@ def test_an_unknown_score_is_refused_with_the_names_there_are() -> None:
 def test_options_in_text_become_fields() -> None:
     score = build(scores.get("dfpc"), {"normalize": "mean", "include-shift": "yes"})
     assert score == scores.Dfpc(normalize="mean", include_shift=True)
-
-
-def test_another_distribution_adds_a_score_but_takes_no_name_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = ModuleType("theirs")
-    theirs.Flat = type("Flat", (), {"name": "flat"})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "theirs", theirs)
-    added = [EntryPoint(name, "theirs:Flat", "prunepass.scores") for name in ("flat", "l1")]
-    monkeypatch.setattr(_table, "entry_points", lambda group: added)
-    _table._added.cache_clear()
-    try:
-        assert scores.get("flat") is theirs.Flat  # type: ignore[attr-defined, comparison-overlap]
-        assert scores.get("l1") is scores.L1
-        assert "flat" in scores.names()
-    finally:
-        _table._added.cache_clear()
-
-
-def test_a_broken_score_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_table, "_added", lambda: {"gone": "no_such_module:Score"})
-    with pytest.raises(UsageError, match="'gone' does not load"):
-        scores.get("gone")
 
 
 def test_random_scores_follow_the_seed_and_the_group_alone() -> None:
