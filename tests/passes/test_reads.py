@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from prunepass.ir import Array, Graph, Node, Op, plain_step, walk
-from prunepass.passes import couple, cut, plan_for
+from prunepass.passes import couple, cut, free_outputs, plan_for
 from prunepass.passes.coupling import masked_groups, read_masks, reads
 from tests.graphs import Builder, chain, residual
 from tests.passes.legal import inputs_for
@@ -83,3 +83,11 @@ def test_reads_do_not_depend_on_the_batch() -> None:
     assert [(r.node, r.position, r.axis, r.groups) for r in small] == [
         (r.node, r.position, r.axis, r.groups) for r in large
     ]
+
+
+def test_an_output_that_may_be_cut_is_read_by_whoever_uses_the_model() -> None:
+    graph = free_outputs(chain(), ["output"])
+    (read,) = (read for read in reads(couple(graph)) if not read.node)
+    assert read.value in graph.outputs
+    assert read.spot == read.value
+    assert read.dim.size == graph.values[read.value].shape[read.axis]

@@ -75,8 +75,8 @@ class Observed:
 
     def of(self, statistic: Statistic, read: ReadPlace) -> Array | None:
         """What one statistic says of one read; None where it is not known."""
-        single = (read.node, read.position), read.axis
-        return self.get(statistic, single if "loss" in asked_of(statistic) else read.place)
+        alone = read.spot, read.axis
+        return self.get(statistic, alone if "loss" in asked_of(statistic) else read.place)
 
     def get(self, statistic: Statistic, place: Place) -> Array | None:
         """What one statistic says of one axis of a value; None where it is not known."""
@@ -90,7 +90,7 @@ class Observed:
     def covers(self, coupling: Coupling) -> bool:
         """Whether every read of ``coupling`` was looked at."""
         looked = {place for _, place in self.arrays} | self.unknown
-        alone = [((read.node, read.position), read.axis) for read in reads(coupling)]
+        alone = [(read.spot, read.axis) for read in reads(coupling)]
         return looked.issuperset(places_of(coupling)) or looked.issuperset(alone)
 
     def of_group(self, name: str) -> tuple[ReadPlace, ...]:
@@ -151,12 +151,14 @@ class _Folding:
         holders: by statistic the one from whose sums it is finished.
         along: of each value the axis of its samples.
         names: of each read the value.
+        given: values that are given out, which are a value and a read.
     """
 
     axes: Mapping[Spot, Sequence[int]]
     holders: Mapping[Statistic, Statistic]
     along: Mapping[str, int]
     names: Mapping[Spot, str]
+    given: frozenset[Spot] = frozenset()
     held: dict[_Key, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -170,9 +172,11 @@ class _Folding:
         looked = [read for read in reads(coupling) if read.value in coupling.graph.values]
         if any(_by_read(one) for one in asked):
             for read in looked:
-                axes.setdefault((read.node, read.position), []).append(read.axis)
-        names: dict[Spot, str] = {(read.node, read.position): read.value for read in looked}
-        return _Folding(axes, holders, sample_axes(coupling.graph), names)
+                axes.setdefault(read.spot, []).append(read.axis)
+        names: dict[Spot, str] = {read.spot: read.value for read in looked}
+        given = frozenset[Spot](read.spot for read in looked if not read.node)
+        unique = {spot: tuple(dict.fromkeys(found)) for spot, found in axes.items()}
+        return _Folding(unique, holders, sample_axes(coupling.graph), names, given)
 
     def take(self, executor: Executor, feed: Feed, loss: Callable[[Sequence[Any], Any], Any] | None) -> None:
         """Fold one batch."""
@@ -221,8 +225,10 @@ class _Folding:
                 )
 
     def _fold(self, spot: Spot, seen: Activations) -> None:
-        alone = not isinstance(spot, str)
-        for holder in dict.fromkeys(one for one in self.holders.values() if _by_read(one) == alone):
+        given = spot in self.given
+        for holder in dict.fromkeys(self.holders.values()):
+            if not given and _by_read(holder) == isinstance(spot, str):
+                continue
             key = holder, (spot, seen.axis)
             before = self.held[key] if key in self.held else holder.start()
             with np.errstate(all="ignore"):

@@ -7,16 +7,12 @@ numbers. Other distributions add statistics through the entry point group ``prun
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ...ir import Array, UsageError
+from ...ir import Array, Table, UsageError, configurable
 from ._activations import Activations
 
 __all__ = [
@@ -288,36 +284,27 @@ def borrowed_of(statistic: Statistic) -> tuple[Statistic, ...]:
 
 
 _BUILT_IN = {
-    kind.name: kind for kind in (ByClass, Covariance, Mean, MeanPower, SecondMoment, Taylor, Variance)
+    "by_class": ".statistics:ByClass",
+    "covariance": ".statistics:Covariance",
+    "mean": ".statistics:Mean",
+    "mean_power": ".statistics:MeanPower",
+    "second_moment": ".statistics:SecondMoment",
+    "taylor": ".statistics:Taylor",
+    "variance": ".statistics:Variance",
 }
-_GROUP = "prunepass.statistics"
-
-
-@cache
-def _added() -> Mapping[str, str]:
-    return {entry.name: entry.value for entry in entry_points(group=_GROUP)}
+_TABLE = Table("statistic", "prunepass.statistics", _BUILT_IN, __package__, configurable)
 
 
 def names() -> tuple[str, ...]:
     """Names of all known statistics."""
-    return tuple(sorted({*_BUILT_IN, *_added()}))
+    return tuple(_TABLE)
 
 
 def get(name: str) -> type[Statistic]:
-    """The class of the statistic called ``name``; a built-in name cannot be taken over.
+    """The class of the statistic called ``name``.
 
     Raises:
         UsageError: no statistic has that name, or the distribution that adds it is broken.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name]
-    if name not in _added():
-        raise UsageError(f"there is no statistic '{name}'", advice=f"there are {', '.join(names())}")
-    module, _, attribute = _added()[name].partition(":")
-    try:
-        found: type[Statistic] = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"statistic '{name}' does not load: {error}", advice="install its distribution again"
-        ) from error
+    found: type[Statistic] = _TABLE[name]
     return found

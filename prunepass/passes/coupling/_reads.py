@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...ir import Array, Atom, Dim, Fixed, Index, Node, Rule, kept_index, leaves, rule_of
+from ...ir import Array, Atom, Dim, Fixed, Index, Node, Rule, atoms_of, kept_index, leaves, rule_of
 from ._coupling import Coupling
 from ._stream import sums_of
 
@@ -22,7 +22,8 @@ class ReadPlace:
     """One axis of one operand that a node sums over, and the channels on it.
 
     Attributes:
-        node, position, axis: the node, the number of its operand, the axis of that operand.
+        node, position, axis: the node, the number of its operand, the axis of that operand. The node is empty where
+            the channels are given out and whoever uses the model reads them.
         value: name of the operand; of a weight where no data carry the channel (the state of a recurrent layer).
         groups: names of the groups whose channels stand on the axis.
         exact: whether a zero there is the same as removal. It is not where a statistic is taken over the channels.
@@ -47,6 +48,11 @@ class ReadPlace:
     def place(self) -> tuple[str, int]:
         """What is observed for it: name and axis of the value."""
         return self.value, self.axis
+
+    @property
+    def spot(self) -> str | tuple[str, int]:
+        """Where its own gradient is: node and operand, or the value that is given out."""
+        return (self.node, self.position) if self.node else self.value
 
 
 def reads(coupling: Coupling) -> tuple[ReadPlace, ...]:
@@ -73,6 +79,18 @@ def _reads(coupling: Coupling) -> Iterator[ReadPlace]:
         for atom, place in looped.items():
             if atom in named:
                 yield from _places(coupling, named, node, place, (atom,))
+
+    yield from _given_out(coupling, named)
+
+
+def _given_out(coupling: Coupling, named: Mapping[Atom, str]) -> Iterator[ReadPlace]:
+    """Outputs whose channels may go, each axis with some as a read."""
+    for position, name in enumerate(coupling.graph.outputs):
+        for axis, dim in enumerate(coupling.dims[name] if name in coupling.graph.freed else ()):
+            atoms = tuple(dict.fromkeys(leaf for leaf in atoms_of(dim) if leaf in named))
+            if atoms:
+                groups = tuple(named[leaf] for leaf in atoms)
+                yield ReadPlace("", position, axis, name, groups, dim=dim, own=dim, atoms=atoms)
 
 
 def _looped(
@@ -140,7 +158,7 @@ def read_masks(coupling: Coupling, kept: Mapping[Atom, Index]) -> dict[tuple[str
     found: dict[tuple[str, int], Array] = {}
     for read in reads(coupling):
         cut = {atom: kept[atom] for atom in read.atoms if atom in kept}
-        if not cut:
+        if not cut or not read.node:
             continue
         mask = np.zeros(read.dim.size)
         mask[kept_index(read.dim, cut)] = 1.0

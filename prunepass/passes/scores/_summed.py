@@ -38,6 +38,8 @@ def squared_weights(coupling: Coupling, read: ReadPlace, seen: Observed) -> Arra
     A weight is summed over all that it makes of the entry, kernel positions included. Where other data stand in the
     place of a weight, their mean square does.
     """
+    if not read.node:
+        return np.ones(read.dim.size)
     node = _node(coupling, read.node)
     rule, op = rule_of(coupling.graph, node), registry()[node.op]
     kept = _parts(read.own)

@@ -35,12 +35,8 @@ def judged(name: str, coupling: Coupling) -> Mapping[str, Array]:
     needs = scores.needs_of(score)
     if not needs:
         return score(coupling)
-    places = {*places_of(coupling), *(((r.node, r.position), r.axis) for r in reads(coupling))}
-    sizes = {
-        place: r.dim.size
-        for r in reads(coupling)
-        for place in (r.place, ((r.node, r.position), r.axis), *r.others)
-    }
+    places = {*places_of(coupling), *((r.spot, r.axis) for r in reads(coupling))}
+    sizes = {place: r.dim.size for r in reads(coupling) for place in (r.place, (r.spot, r.axis), *r.others)}
     rng = np.random.default_rng(0)
     arrays = {
         (one, place): rng.uniform(0, 2, sizes[place]) for one in needs for place in sorted(places, key=str)
