@@ -135,7 +135,7 @@ def prune(
     check_runs(session, model)
     graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
-    job = replace(job, facts={"task": task, "executor": session.executor()})
+    job = replace(job, facts={"task": task, "executor": session.executor})
     with all_or_nothing(session), _advised(session):
         return _result(session, _done(job, setting, target, asked.allow_slower), target, timings)
 

@@ -79,6 +79,8 @@ from ._plugins import Table as Table
 from ._plugins import configurable as configurable
 from ._registry import Registry as Registry
 from ._registry import registry as registry
+from ._schedule import Schedule as Schedule
+from ._schedule import scheduled as scheduled
 from ._slices import Slices as Slices
 from ._slices import counted as counted
 from ._space import Space as Space

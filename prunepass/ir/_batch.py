@@ -49,8 +49,8 @@ class Batching:
     unknown: set[str] = field(default_factory=set)
 
 
-def batching(graph: Graph, inputs: frozenset[str]) -> Batching:
-    """How ``graph`` follows the first axis of these inputs; computed once for a graph."""
+def batching(graph: Graph, inputs: frozenset[tuple[str, int]]) -> Batching:
+    """How ``graph`` follows an axis of each of these inputs; computed once for a graph."""
     found: Batching = graph.memo(("batching", inputs), lambda graph: _Probe(graph, inputs).run())
     return found
 
@@ -96,15 +96,15 @@ def _edited(attrs: Attrs, edit: _Edit, change: Any) -> Attrs:
 class _Probe:
     """Walks a graph at a batch of ``_PROBE`` times the samples, again until nothing else has to grow."""
 
-    def __init__(self, graph: Graph, inputs: frozenset[str]) -> None:
-        self.graph, self.inputs = graph, inputs
-        self.size = next((graph.values[name].shape[0] for name in graph.inputs if name in inputs), 1)
+    def __init__(self, graph: Graph, inputs: frozenset[tuple[str, int]]) -> None:
+        self.graph, self.inputs = graph, dict(inputs)
+        self.size = next((graph.values[name].shape[axis] for name, axis in inputs), 1)
         self.forced: dict[str, int] = {}
 
     def run(self) -> Batching:
         while True:
             known = len(self.forced)
-            self.found = Batching(self.size, {**dict.fromkeys(self.inputs, 0), **self.forced})
+            self.found = Batching(self.size, {**self.inputs, **self.forced})
             for node in self.graph.nodes:
                 self._visit(node)
             if len(self.forced) == known:
@@ -183,18 +183,21 @@ class _Probe:
                 yield from ({at: axis} for at in fitting)
 
     def _may_grow(self, name: str | None) -> bool:
-        if name is None or name in self.graph.inputs:
-            return False
-        return name not in self.graph.params or not self.graph.params[name].trained
+        return name is not None and name not in self.graph.inputs
 
     def _grows(self, name: str | None, axis: int) -> bool:
         shape = self._shape(name)
         if axis >= len(shape) or shape[axis] != self.size:
             return False
-        if self.size == 1 or name not in self.graph.params:
+        if name not in self.graph.params:
             return True
-        data = self.graph.params[str(name)].read()
-        return bool((data == np.take(data, [0], axis)).all())
+        param = self.graph.params[str(name)]
+        if self.size == 1 and not param.trained:
+            return True
+        data = param.read()
+        # A weight is no state of a sample; what a file writes down to begin with is one number throughout.
+        alike = data.flat[0] if param.trained else np.take(data, [0], axis)
+        return bool((data == alike).all())
 
     def _tried(self, node: Node, edit: _Edit | None, axes: _Axes) -> tuple[int | None, ...] | str:
         """The axes along which results grow, or why the node cannot be run so."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ._batch import Batching, batching
 from ._errors import UnsupportedError, UsageError
-from ._graph import Graph, Shape
+from ._graph import Graph, Node, Shape
 
 Tensor: TypeAlias = Any
 
@@ -19,14 +19,14 @@ class Slices:
 
     Attributes:
         count: samples that are given.
-        inputs: of the graph that hold samples.
+        inputs: of the graph that hold samples, each with the axis.
         how: how the graph follows its batch.
         axes: of given values that hold samples the axis.
     """
 
     graph: Graph
     count: int
-    inputs: frozenset[str]
+    inputs: frozenset[tuple[str, int]]
     how: Batching
     axes: Mapping[str, int]
 
@@ -47,20 +47,40 @@ class Slices:
             return tensor[(slice(None),) * axis + (slice(rows[0], rows[0] + len(rows)),)]
         return tensor[(slice(None),) * axis + (rows,)]
 
-    def check(self, wanted: Collection[str]) -> None:
-        """Refuse values that cannot be joined.
+    def follows(self, nodes: Iterable[Node]) -> bool:
+        """Whether all sizes in ``nodes`` follow from the number of samples.
+
+        Raises:
+            UnsupportedError: a node reads samples together; numbers that belong to it may be those of the capture.
+            UsageError: what there are more or fewer of than at capture are no samples.
+        """
+        odd = [node for node in nodes if node.name in self.how.together or node.name in self.how.refused]
+        for name, axis in self.inputs:
+            if axis and odd:
+                old = self.graph.values[name].shape
+                raise _misfit(self.graph, name, (*old[:axis], self.count, *old[axis + 1 :]))
+        for node in odd:
+            if node.name in self.how.together:
+                what = f"'{node.op}' reads samples together ({self.how.together[node.name]})"
+                raise self._refused(what, node.name)
+        return not odd
+
+    def refuse_unknown(self, wanted: Collection[str]) -> None:
+        """Refuse values that cannot be joined from slices.
 
         Raises:
             UnsupportedError: nobody knows along which axis of one samples lie.
         """
         for name in wanted:
             if name in self.how.unknown:
-                raise UnsupportedError(
-                    f"along which axis of '{name}' samples lie is not known, so it cannot be made of "
-                    f"{self.count} samples by a graph that was captured with {self.how.size}",
-                    where=self.graph.name,
-                    advice="capture the model with as many samples as are given",
-                )
+                raise self._refused(f"along which axis of '{name}' samples lie is not known", name)
+
+    def _refused(self, what: str, where: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"{what}, so {self.count} of them cannot be run by a graph that was captured with {self.how.size}",
+            where=where,
+            advice="capture the model with as many samples as are given",
+        )
 
     def joined(
         self, name: str, parts: Sequence[Tensor], join: Callable[[Sequence[Tensor], int], Tensor]
@@ -83,12 +103,7 @@ def counted(graph: Graph, given: Mapping[str, Shape]) -> Slices | None:
     other = {name: shape for name, shape in given.items() if shape != graph.values[name].shape}
     if not other:
         return None
-    inputs = frozenset(name for name in graph.inputs if name in other) or _batched(graph)
-    for name in inputs:
-        if not graph.values[name].shape or not graph.values[name].shape[0]:
-            raise _misfit(graph, name, given[name])
-    how = batching(graph, inputs)
-    axes = {name: _axis(graph, how, name, shape) for name, shape in other.items()}
+    how, inputs, axes = _found(graph, other)
     counts = {
         name: given[name][axis] * how.size // graph.values[name].shape[axis] for name, axis in axes.items()
     }
@@ -97,21 +112,52 @@ def counted(graph: Graph, given: Mapping[str, Shape]) -> Slices | None:
     return Slices(graph, next(iter(counts.values())), inputs, how, axes)
 
 
-def _batched(graph: Graph) -> frozenset[str]:
-    """Inputs with as many entries along their first axis as the first one has."""
+_Found = tuple[Batching, frozenset[tuple[str, int]], dict[str, int]]
+
+
+def _found(graph: Graph, other: Mapping[str, Shape]) -> _Found:
+    """Where samples lie in inputs and in what is given; where no input is given the first axis is tried first."""
+    moved = frozenset(
+        (name, _differing(graph, name, shape)) for name, shape in other.items() if name in graph.inputs
+    )
+    rank = max((len(graph.values[name].shape) for name in graph.inputs), default=1)
+    failure: UsageError | None = None
+    for inputs in [moved] if moved else [_batched(graph, axis) for axis in range(rank)]:
+        if len({graph.values[name].shape[axis] for name, axis in inputs}) > 1:
+            what = f"inputs differ from those of the capture by more than samples: {dict(other)}"
+            raise UsageError(what, where=graph.name)
+        how = batching(graph, inputs)
+        try:
+            return how, inputs, {name: _axis(graph, how, name, shape) for name, shape in other.items()}
+        except UsageError as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _batched(graph: Graph, axis: int) -> frozenset[tuple[str, int]]:
+    """Inputs with as many entries along this axis as the first one has."""
     shapes = {name: graph.values[name].shape for name in graph.inputs}
-    size = next((shape[0] for shape in shapes.values() if shape), 1)
-    return frozenset(name for name, shape in shapes.items() if shape and shape[0] == size)
+    size = next((shape[axis] for shape in shapes.values() if len(shape) > axis), 1)
+    return frozenset(
+        (name, axis) for name, shape in shapes.items() if len(shape) > axis and shape[axis] == size
+    )
+
+
+def _differing(graph: Graph, name: str, shape: Shape) -> int:
+    """The one axis along which there is another number of entries than at capture."""
+    old = graph.values[name].shape
+    found = [at for at, (one, two) in enumerate(zip(shape, old, strict=False)) if one != two]
+    if len(shape) != len(old) or len(found) != 1 or not shape[found[0]] or not old[found[0]]:
+        raise _misfit(graph, name, shape)
+    return found[0]
 
 
 def _axis(graph: Graph, how: Batching, name: str, shape: Shape) -> int:
-    old = graph.values[name].shape
-    differing = [at for at, (one, two) in enumerate(zip(shape, old, strict=False)) if one != two]
-    if len(shape) != len(old) or len(differing) != 1 or how.axes.get(name, differing[0]) != differing[0]:
-        raise _misfit(graph, name, shape)
-    axis = differing[0]
-    inner, rest = divmod(old[axis], how.size)
-    if rest or not inner or not shape[axis] or shape[axis] % inner:
+    """Where the samples of a given value lie."""
+    axis = _differing(graph, name, shape)
+    inner, rest = divmod(graph.values[name].shape[axis], how.size)
+    if rest or shape[axis] % inner or how.axes.get(name, axis) != axis:
         raise _misfit(graph, name, shape)
     return axis
 

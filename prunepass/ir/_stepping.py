@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ._batch import rebatched
-from ._errors import UnsupportedError, UsageError
+from ._errors import UsageError
 from ._graph import Array, Graph, Node
 from ._schedule import Schedule, scheduled
 from ._slices import Slices, counted
@@ -48,7 +48,7 @@ class StepExecutor(ABC):
         if dtype not in ("float32", "float64"):
             raise UsageError(f"an executor computes in float32 or float64, not in '{dtype}'")
         self.graph, self.dtype = graph, dtype
-        self._others = OrderedDict[tuple[int, frozenset[str]], StepExecutor]()
+        self._others = OrderedDict[tuple[int, frozenset[tuple[str, int]]], StepExecutor]()
 
     @abstractmethod
     def at(self, graph: Graph) -> StepExecutor:
@@ -135,16 +135,8 @@ class StepExecutor(ABC):
         found = counted(self.graph, {name: tuple(tensor.shape) for name, tensor in job.given.items()})
         if found is None:
             return self
-        for node in job.schedule.nodes:
-            if node.name in found.how.together:
-                raise UnsupportedError(
-                    f"'{node.op}' reads samples together ({found.how.together[node.name]}), so {found.count} of them "
-                    f"cannot be run by a graph that was captured with {found.how.size}",
-                    where=node.name,
-                    advice="capture the model with as many samples as are given",
-                )
-        if any(node.name in found.how.refused for node in job.schedule.nodes):
-            found.check(job.wanted)
+        if not found.follows(job.schedule.nodes):
+            found.refuse_unknown(job.wanted)
             return found
         key = (found.count, found.inputs)
         if key not in self._others:

@@ -2,7 +2,7 @@
 
 What is measured is the change of the outputs, channel by channel, on inputs that no data set was needed for: layers of
 overlapping discs (dead leaves, the classical model of natural images) where an input looks like an image,
-normal noise elsewhere. Both networks run in the reference interpreter in float32.
+normal noise elsewhere. Both networks run in float32, by the host's own operators where a driver hands them in.
 
 A few synthetic inputs are a noisy judge (on a page classifier another score changed their outputs 2.3 times
 less and lost 20 points more on labelled pages), and the first candidate is the only score that models what
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..ir import Array, BudgetError, Graph
+from ..ir import Array, BudgetError, Executor, Graph, NumpyExecutor
 from . import scores
 from ._plan import Plan
 from .analyses import synthetic_inputs
@@ -29,6 +29,7 @@ _INPUTS = 3
 _CLEARLY = 0.25
 
 Scores = Mapping[str, Array]
+Opener = Callable[[Graph], Executor]
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,21 @@ def candidates(coupling: Coupling) -> dict[str, Scores]:
 
 
 def choose(
-    coupling: Coupling, policy: Callable[[Coupling, Scores], Plan], found: Mapping[str, Scores]
+    coupling: Coupling,
+    policy: Callable[[Coupling, Scores], Plan],
+    found: Mapping[str, Scores],
+    executor: Opener | None = None,
 ) -> Choice:
     """Plan with each score, repair, cut, run, and keep the least change.
+
+    Args:
+        executor: opens what runs a graph; the reference where it is None.
 
     Raises:
         BudgetError: the budget cannot be met with any of them.
     """
     graph = coupling.graph
-    judge = _judge(graph)
+    judge = _judge(graph, executor)
     plans: dict[str, Plan] = {}
     tried: dict[str, OutputChange] = {}
     failure: BudgetError | None = None
@@ -77,21 +84,21 @@ def choose(
     return Choice(metric, plans[metric], changes, tried[metric])
 
 
-def output_change(original: Graph, pruned: Graph) -> float:
+def output_change(original: Graph, pruned: Graph, executor: Opener | None = None) -> float:
     """How much the outputs differ on the synthetic inputs of :func:`choose`: 0 is nothing, 1 is all of them.
 
     The share lost of the output that lost most, its channels counting alike; :func:`output_changes` tells more.
     """
-    return float(output_changes(original, pruned))
+    return float(output_changes(original, pruned, executor))
 
 
-def output_changes(original: Graph, pruned: Graph) -> OutputChange:
+def output_changes(original: Graph, pruned: Graph, executor: Opener | None = None) -> OutputChange:
     """The same, output by output: the share lost of the channels in the mean, the median and at worst."""
-    return _judge(original)(pruned)
+    return _judge(original, executor)(pruned)
 
 
-def _judge(graph: Graph) -> Judge:
-    return Judge(graph, [synthetic_inputs(graph, seed) for seed in range(_INPUTS)])
+def _judge(graph: Graph, executor: Opener | None) -> Judge:
+    return Judge(graph, [synthetic_inputs(graph, seed) for seed in range(_INPUTS)], executor or NumpyExecutor)
 
 
 def _winner(changes: Mapping[str, float]) -> str:

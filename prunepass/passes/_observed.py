@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from ..ir import Executor, NumpyExecutor, UsageError, parse_steps
 from ._options import build
@@ -97,12 +96,13 @@ def observed(state: State, source: str, asked: Iterable[Statistic], by: str) -> 
     for other, more in (state.asked or {}).items():
         if source_named(other, state.task, by) == name:
             union.update(dict.fromkeys(more))
-    coupling = couple(state.original)
-    executor = NumpyExecutor(state.original) if state.executor is None else state.executor
-    wanted = tuple(union)
+    coupling, wanted = couple(state.original), tuple(union)
+    held = {} if state.task is None else state.task.seen_on(state.original)
     # A plan that is made again under more constraints reads no more than the first one.
-    held: dict[Any, Observed] = executor.graph.memo(("observed", name, state.task), lambda _: {})
-    if wanted not in held or not held[wanted].covers(coupling):
-        held[wanted] = source_of(name, state.task, executor, by)(coupling, wanted)
-    seen = replace(held[wanted], reads=reads(coupling))
+    found = held.get((name, wanted))
+    if found is None or not found.covers(coupling):
+        executor = (state.executor or NumpyExecutor)(state.original)
+        found = source_of(name, state.task, executor, by)(coupling, wanted)
+        held[name, wanted] = found
+    seen = replace(found, reads=reads(coupling))
     return state.having(seen={**(state.seen or {}), name: seen}), seen

@@ -112,7 +112,7 @@ class Select(Policy):
             return self.plan(coupling, values, clocked)
 
         if len(found) > 1:
-            choice = choose(coupling, planned, found)
+            choice = choose(coupling, planned, found, state.executor)
             state, metric, plan = state.having(choice=choice), choice.metric, choice.plan
         else:
             ((metric, values),) = found.items()

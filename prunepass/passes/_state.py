@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -39,10 +39,10 @@ class State:
         choice: how ``auto`` chose among the candidates.
         compensation: the repair of the plan.
         task: data, loss, evaluation and training, as far as the user gave them.
-        executor: runs ``original`` in its host; None runs it in numpy.
         asked: by source of statistics what passes of the pipeline want of it.
         seen: by source of statistics what was observed.
         proof: that ``graph`` computes what ``original`` computes with the cut channels masked.
+        executor: opens what runs ``original``, or what a cut makes of it, by the host's own operators.
         extra: facts of passes from elsewhere, by name.
     """
 
@@ -59,7 +59,7 @@ class State:
     compensation: Compensation | None = None
     proof: Proof | None = None
     task: Task | None = None
-    executor: Executor | None = None
+    executor: Callable[[Graph], Executor] | None = None
     asked: Mapping[str, tuple[Statistic, ...]] | None = None
     seen: Mapping[str, Observed] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ir import Array, Graph, UsageError
-from .analyses import TARGETS, Feed, Slices, from_file, from_mapping, labels_of, named_inputs
+from .analyses import TARGETS, Feed, Observed, Slices, from_file, from_mapping, labels_of, named_inputs
 
 _GIVE: Mapping[str, str] = {
     "data": "task=pp.task_of(loader), a list of batches, an .npz file or a folder of images (--data)",
@@ -57,6 +57,7 @@ class Task:
     evaluate: Callable[[Any], float] | None = None
     tune: Callable[[Any, Any], Any] | None = None
     _count: list[int] = field(default_factory=list[int], init=False, repr=False)
+    _seen: dict[int, tuple[Any, dict[Any, Observed]]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for part in ("loss", "evaluate", "tune"):
@@ -115,6 +116,10 @@ class Task:
         if fitted is not None:
             return _iterated(fitted(graph))
         return _iterated(data() if callable(data) and not _can_iterate(data) else data)
+
+    def seen_on(self, graph: Graph) -> dict[Any, Observed]:
+        """What passes have observed on ``graph``, whatever else is pinned or tied in it; theirs to fill."""
+        return self._seen.setdefault(id(graph.nodes), (graph.nodes, {}))[1]
 
     def mean_loss(self, outputs: Sequence[Any], batch: Any) -> Any:
         """The loss of what a model gives: its only output, or all of them in order."""

@@ -109,15 +109,14 @@ def hold(executor: Executor, given: Mapping[str, Array], dtype: str, **options: 
     return got
 
 
-def repeated(feeds: Mapping[str, Array], count: int) -> dict[str, Array]:
+def repeated(feeds: Mapping[str, Array], count: int, axis: int = 0) -> dict[str, Array]:
     """``count`` samples, each another one."""
     found = {}
     for name, array in feeds.items():
-        whole = np.concatenate([array] * count)[:count]
+        whole = np.take(np.concatenate([array] * count, axis), range(count), axis)
         if array.dtype.kind == "f":
-            whole = whole * np.linspace(0.8, 1.2, count, dtype=array.dtype).reshape(
-                -1, *[1] * (array.ndim - 1)
-            )
+            factors = np.linspace(0.8, 1.2, count, dtype=array.dtype)
+            whole = whole * factors.reshape(-1, *[1] * (array.ndim - axis - 1))
         found[name] = whole
     return found
 

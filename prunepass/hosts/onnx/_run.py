@@ -53,7 +53,7 @@ def _by_runtime(model: ir.Model, feeds: Mapping[str, Array], names: list[str]) -
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    with _Portable(model) as handle:
+    with Portable(model) as handle:
         session = onnxruntime.InferenceSession(handle, options, providers=["CPUExecutionProvider"])
         return list(session.run(names, dict(feeds)))
 
@@ -61,11 +61,11 @@ def _by_runtime(model: ir.Model, feeds: Mapping[str, Array], names: list[str]) -
 def _by_reference(model: ir.Model, feeds: Mapping[str, Array], names: list[str]) -> list[Any]:
     from onnx.reference import ReferenceEvaluator
 
-    with _Portable(model) as handle:
+    with Portable(model) as handle:
         return list(ReferenceEvaluator(handle).run(names, dict(feeds)))
 
 
-class _Portable:
+class Portable:
     """The model in a form that engines open: bytes, or a file where its weights lie outside."""
 
     def __init__(self, model: ir.Model) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-from ...ir import Array, Graph, UnsupportedError, VerificationError
+from ...ir import Array, Executor, Graph, UnsupportedError, VerificationError
 from .._session import UnchangedSize
 from ._capture import capture
+from ._executor import executor_of
 from ._inputs import example_data
 from ._load import as_given, is_graphsurgeon, load
 from ._replay import replay
@@ -81,6 +82,10 @@ class OnnxSession:
     def unchanged(self, model: Any) -> tuple[UnchangedSize, ...]:
         """None: a file keeps no sizes beside its tensors and operations."""
         return ()
+
+    def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> Executor:
+        """What runs the model, or ``graph``, cut from it, by ONNX Runtime."""
+        return executor_of(self.model, self.graph, graph, dtype)
 
     def feeds(self) -> Mapping[str, Array] | None:
         """The example inputs that the user gave as arrays."""

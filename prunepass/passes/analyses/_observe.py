@@ -252,4 +252,4 @@ def _by_read(statistic: Statistic) -> bool:
 
 def sample_axes(graph: Graph) -> Mapping[str, int]:
     """The axis of every value along which the samples of a batch lie."""
-    return batching(graph, batched_inputs(graph)).axes
+    return batching(graph, frozenset((name, 0) for name in batched_inputs(graph))).axes

@@ -8,12 +8,12 @@ moves by itself, 1 nothing left of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...ir import Array, Atom, Dim, Fixed, Graph, Index, Sum, leaves, walk
+from ...ir import Array, Atom, Dim, Executor, Fixed, Graph, Index, NumpyExecutor, Sum, leaves
 from ..analyses import grid_of
 from ..coupling import Coupling, couple, produced
 
@@ -92,11 +92,20 @@ class _Wanted:
 
 
 class Judge:
-    """Compares networks with ``graph`` on the same inputs; holds outputs and nothing else."""
+    """Compares networks with ``graph`` on the same inputs; holds outputs and nothing else.
 
-    def __init__(self, graph: Graph, feeds: Sequence[Mapping[str, Array]]) -> None:
-        self._feeds = feeds
-        runs = [_outputs(graph, feed) for feed in feeds]
+    Args:
+        executor: opens what runs a graph; the reference where it is not given.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        feeds: Sequence[Mapping[str, Array]],
+        executor: Callable[[Graph], Executor] = NumpyExecutor,
+    ) -> None:
+        self._feeds, self._executor = feeds, executor
+        runs = self._outputs(graph)
         named = {name: tuple(run[name] for run in runs) for name in graph.outputs if name in graph.values}
         full = {name: made for name, made in named.items() if all(array.size for array in made)}
         real = {name: made for name, made in full.items() if made[0].dtype.kind == "f"}
@@ -109,7 +118,7 @@ class Judge:
         Args:
             left: by name of outputs of which channels went, the entries that are left; of the others nothing is.
         """
-        runs = [_outputs(other, feed) for feed in self._feeds]
+        runs = self._outputs(other)
         axes = left or {}
         return OutputChange(
             tuple(
@@ -123,6 +132,15 @@ class Judge:
             )
         )
 
+    def _outputs(self, graph: Graph) -> list[dict[str, Array]]:
+        """The values among the outputs, input by input."""
+        executor = self._executor(graph)
+        names = frozenset(name for name in graph.outputs if name in graph.values)
+        return [
+            {name: executor.array(tensor) for name, tensor in executor.walk(feed, wanted=names)}
+            for feed in self._feeds
+        ]
+
 
 def _whole(have: Array | None, want: Array, left: Axes | None) -> Array | None:
     """An output of the original's size."""
@@ -131,12 +149,6 @@ def _whole(have: Array | None, want: Array, left: Axes | None) -> Array | None:
     whole = np.zeros_like(want)
     whole[grid_of(whole.shape, left)] = have
     return whole
-
-
-def _outputs(graph: Graph, feed: Mapping[str, Array]) -> dict[str, Array]:
-    names = frozenset(graph.outputs)
-    made = walk(graph, feed, dtype="float32", keep_all=False)
-    return {name: array for name, array in made if name in names}
 
 
 def _free(graph: Graph) -> Coupling:
