@@ -16,6 +16,8 @@ from ._protocol import source_of as source_of
 from ._random import Random as Random
 from ._stade import Stade as Stade
 from ._stade import Wanda as Wanda
+from ._summed import squared_weights as squared_weights
+from ._summed import summed as summed
 from ._table import get as get
 from ._table import names as names
 from ._table import scores as scores

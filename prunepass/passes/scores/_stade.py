@@ -8,8 +8,8 @@ from typing import ClassVar
 from ...ir import Array
 from ..analyses import SOURCES, Observed, Statistic, statistics
 from ..coupling import Coupling, ReadPlace
-from ._protocol import NORMALIZE, Scores, choice, named
-from ._summed import squared_weights, summed_reads
+from ._protocol import NORMALIZE, Scores, choice
+from ._summed import squared_weights, summed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Activation:
             found = seen.of(statistic, read)
             return None if found is None else found * squared_weights(coupling, read, seen)
 
-        return named(coupling, summed_reads(coupling, seen, weighed), self.normalize)
+        return summed(coupling, seen, weighed, self.normalize)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ...ir import Array, Atom, Dim, Dims, Fixed, Node, Prod, leaves, registry, rule_of
 from ..analyses import Observed, statistics
 from ..coupling import Coupling, ReadPlace, static_array
-from ._protocol import per_entry, prunable
+from ._protocol import Scores, named, per_entry, prunable
 
 
 def summed_reads(
@@ -30,6 +30,13 @@ def summed_reads(
             found[atom] = found.get(atom, np.zeros(atom.size)) + per_entry(entries, read.dim, atom)
     most = max((float(array.max()) for array in found.values()), default=1.0)
     return {atom: found.get(atom, np.full(atom.size, most)) for _, atom in prunable(coupling)}
+
+
+def summed(
+    coupling: Coupling, seen: Observed, judge: Callable[[ReadPlace], Array | None], normalize: str = "none"
+) -> Scores:
+    """The same by group name; with ``mean`` each group's scores have the mean 1."""
+    return named(coupling, summed_reads(coupling, seen, judge), normalize)
 
 
 def squared_weights(coupling: Coupling, read: ReadPlace, seen: Observed) -> Array:

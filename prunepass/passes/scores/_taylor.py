@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from ..analyses import Observed, Statistic, statistics
 from ..coupling import Coupling
-from ._protocol import NORMALIZE, Scores, choice, named
-from ._summed import summed_reads
+from ._protocol import NORMALIZE, Scores, choice
+from ._summed import summed
 
 
 @dataclass(frozen=True)
@@ -30,5 +30,4 @@ class Taylor:
         choice("normalize", self.normalize, NORMALIZE)
 
     def __call__(self, coupling: Coupling, seen: Observed) -> Scores:
-        found = summed_reads(coupling, seen, lambda read: seen.of(statistics.Taylor(), read))
-        return named(coupling, found, self.normalize)
+        return summed(coupling, seen, lambda read: seen.of(statistics.Taylor(), read), self.normalize)
