@@ -33,7 +33,7 @@ def driver_of(given: str | Driver | None, pipeline: Any) -> Driver:
     if isinstance(given, str):
         steps = list(parse_steps(given, "driver"))
         if len(steps) != 1:
-            raise UsageError(f"'{given}' is {len(steps)} drivers", advice="name one")
+            raise UsageError(f"'{given}' is no driver but {len(steps)}", advice="name one")
         ((name, options),) = steps
         return cast("Driver", build(drivers()[name], options))
     if isinstance(given, type) or not callable(given):

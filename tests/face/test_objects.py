@@ -13,7 +13,7 @@ import prunepass as pp
 from prunepass._options import Options
 from prunepass._prune import default_pipeline
 from prunepass.ir import Array
-from prunepass.passes import Coupling, scores, standard
+from prunepass.passes import Coupling, Select, scores, standard
 from tests.cli import nets
 from tests.plugins import Installer
 
@@ -48,7 +48,7 @@ def test_a_score_of_ones_own_needs_no_table(net: str) -> None:
 
 def test_passes_stand_in_a_list(net: str) -> None:
     steps = [
-        standard.Couple(), standard.Score(Last()), standard.Select(budget="channels=0.5"), standard.Cut(),
+        standard.Couple(), standard.Score(Last()), Select(budget="channels=0.5"), standard.Cut(),
         standard.Verify(),
     ]  # fmt: skip
     assert (
