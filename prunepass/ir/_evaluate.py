@@ -46,15 +46,23 @@ def walk(
     yield from made.items()
     last = {} if keep_all else _last_reads(graph)
     replaced = params or {}
-    for at, node in enumerate(graph.nodes):
+
+    def results(node: Node) -> dict[str, Array]:
         operands = tuple(
             None if name is None else _operand(graph, name, made, replaced, dtype) for name in node.inputs
         )
-        for name, array in zip(node.outputs, run_step(run, graph, node, operands), strict=False):
-            made[name] = cast(array, dtype)
-            yield name, made[name]
+        arrays = run_step(run, graph, node, operands)
+        return {name: cast(array, dtype) for name, array in zip(node.outputs, arrays, strict=False)}
+
+    for at, node in enumerate(graph.nodes):
+        made.update(results(node))
         for name in last.get(at, ()):
             made.pop(name, None)
+        for name in node.outputs:
+            if name in made:
+                yield name, made[name]
+                if not keep_all and name not in graph.outputs and name not in graph.readers:
+                    del made[name]
 
 
 def run_step(run: Step, graph: Graph, node: Node, operands: tuple[Array | None, ...]) -> tuple[Array, ...]:

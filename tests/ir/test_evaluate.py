@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_arrays_that_are_dropped_after_their_last_reader_change_nothing() -> Non
     kept = dict(walk(graph, feeds(graph)))
     for name, array in walk(graph, feeds(graph), keep_all=False):
         np.testing.assert_array_equal(array, kept[name])
+
+
+def test_values_that_nobody_reads_are_dropped_too() -> None:
+    net = Builder()
+    x = net.input(2, 3)
+    for _ in range(5):
+        net.add("relu", x)
+    graph = net.graph(net.add("neg", x))
+    seen, alive = [], []
+    for _, array in walk(graph, {x: np.ones((2, 3))}, keep_all=False):
+        seen.append(weakref.ref(array))
+        alive.append(sum(one() is not None for one in seen))
+    assert max(alive) <= 3  # the input, what is made, and what the loop still holds
 
 
 def test_a_foreign_node_is_computed_by_its_host() -> None:

@@ -47,6 +47,11 @@ class TorchCall:
     own: tuple[int, ...]
     writes: bool | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        # Most arguments are numbers that stay: they are not looked through at every call.
+        self._open = [at for at, value in enumerate(self.args) if _is_open(value)]
+        self._named = [name for name, value in self.kwargs.items() if _is_open(value)]
+
     def __call__(self, operands: Tensors, dtype: torch.dtype, device: torch.device) -> tuple[Any, ...]:
         """The results, and None for what is no tensor; operands stay as they are."""
         copied = range(len(operands)) if self.writes else self.own if self.writes is None else ()
@@ -54,11 +59,7 @@ class TorchCall:
         for at in copied:
             tensor = read[at]
             read[at] = None if tensor is None else tensor.clone()
-        fill = _Filling(read, dtype, device)
-        with torch.random.fork_rng([], enabled=self.random is not None):
-            if self.random is not None:
-                torch.manual_seed(self.random)
-            made = self.target(*fill(self.args), **fill(self.kwargs))
+        made = self._made(_Filling(read, dtype, device))
         if self.writes is None:
             # No schema tells that a normalisation in training updates its statistics; their version does.
             self.writes = any(
@@ -66,6 +67,18 @@ class TorchCall:
             )
         parts = made if isinstance(made, (list, tuple)) else [read[0] if made is None else made]
         return tuple(part if isinstance(part, torch.Tensor) else None for part in parts)
+
+    def _made(self, fill: _Filling) -> Any:
+        args, kwargs = list(self.args), dict(self.kwargs)
+        for at in self._open:
+            args[at] = fill(args[at])
+        for name in self._named:
+            kwargs[name] = fill(kwargs[name])
+        if self.random is None:
+            return self.target(*args, **kwargs)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(self.random)
+            return self.target(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +155,7 @@ def _declared(call: fx.Node, node: Node) -> TorchCall | None:
         slots[name] = filled if isinstance(value, (list, tuple)) else filled[0]
         position += len(items)
     others = {name: template(call, value) for name, value in bound.items() if name not in slots}
-    if any(_holds_slot(value) for value in others.values()):
+    if any(_is_open(value, (Slot,)) for value in others.values()):
         return None
     given = {**others, **slots}
     schema = schema_of(call).arguments
@@ -173,10 +186,13 @@ def _slot(value: Any, position: int) -> Any:
     return Slot(position) if is_tensor(value) else Number(position)
 
 
-def _holds_slot(value: Any) -> bool:
+def _is_open(value: Any, kinds: tuple[type, ...] = (Slot, Number, torch.dtype, torch.device)) -> bool:
+    """Whether something of one of these kinds is in an argument."""
     if isinstance(value, Mapping):
-        return any(map(_holds_slot, value.values()))
-    return isinstance(value, Slot) or (isinstance(value, (list, tuple)) and any(map(_holds_slot, value)))
+        return any(_is_open(item, kinds) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_is_open(item, kinds) for item in value)
+    return isinstance(value, kinds)
 
 
 def _reads_memory(call: fx.Node) -> bool:

@@ -69,6 +69,8 @@ class TorchExecutor(StepExecutor):
         """Floats in the one type, all on the model's device."""
         dtype = self._dtype if tensor.is_floating_point() else tensor.dtype
         device = tensor.device if tensor.ndim == 0 else self._device
+        if dtype is tensor.dtype and device == tensor.device:
+            return tensor
         return tensor.to(device=device, dtype=dtype)
 
     def array(self, tensor: Tensor) -> Array:

@@ -195,3 +195,10 @@ def test_heads_that_do_not_divide_are_refused() -> None:
     attrs = {"scale": 1.0, "q_heads": 5, "kv_heads": 5}
     with pytest.raises(UnsupportedError, match="5 heads"):
         registry()["attention"].rule(Call(attrs, ((2, 5, 12), (2, 6, 12), (2, 6, 12))))
+
+
+@pytest.mark.parametrize("mask", [(3, 1, 4, 4), (1, 3, 4, 4), (3, 4)])
+def test_a_mask_that_does_not_broadcast_is_refused(mask: tuple[int, ...]) -> None:
+    shapes = ((2, 5, 4, 3), (2, 5, 4, 3), (2, 5, 4, 3), mask)
+    with pytest.raises(UnsupportedError, match="a mask of"):
+        registry()["attention"].rule(Call({"scale": 1.0}, shapes, ("float32",) * 4))
