@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._analyze import Analysis as Analysis
     from ._analyze import analyze as analyze
     from ._analyze import capture as capture
+    from ._analyze import observe as observe
     from ._prune import Result as Result
     from ._prune import prune as prune
     from .drivers import apply as apply
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
     from .ir import UnsupportedError as UnsupportedError
     from .ir import UsageError as UsageError
     from .ir import VerificationError as VerificationError
+    from .passes import Batch as Batch
+    from .passes import Observed as Observed
     from .passes import Pipeline as Pipeline
     from .passes import Plan as Plan
+    from .passes import Task as Task
+    from .passes import statistics as statistics
+    from .passes import task_of as task_of
     from .sweeps import Sweep as Sweep
     from .sweeps import sweep as sweep
     from .targets import Target as Target
@@ -37,14 +43,17 @@ __version__ = "0.1.0"
 __all__ = [
     "Analysis",
     "BackendError",
+    "Batch",
     "BudgetError",
     "ModelError",
+    "Observed",
     "Pipeline",
     "Plan",
     "PrunepassError",
     "Result",
     "Sweep",
     "Target",
+    "Task",
     "UnsupportedError",
     "UsageError",
     "VerificationError",
@@ -56,21 +65,24 @@ __all__ = [
     "capture",
     "mask",
     "measure",
+    "observe",
     "passes",
     "prune",
     "report",
+    "statistics",
     "sweep",
+    "task_of",
     "verify",
 ]
 
 # Imported at first use, so that the command line and build scripts start at once.
 _MODULES = ("backends", "measure", "passes", "report")
 _HOMES = {
-    "._analyze": ("Analysis", "analyze", "capture"),
+    "._analyze": ("Analysis", "analyze", "capture", "observe"),
     ".targets": ("Target", "calibrate"),
     "._prune": ("Result", "prune"),
     ".drivers": ("apply", "mask", "verify"),
-    ".passes": ("Pipeline", "Plan"),
+    ".passes": ("Batch", "Observed", "Pipeline", "Plan", "Task", "statistics", "task_of"),
     ".sweeps": ("Sweep", "sweep"),
     ".ir": tuple(name for name in __all__ if name.endswith("Error")),
 }

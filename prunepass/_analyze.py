@@ -13,7 +13,21 @@ from ._options import check
 from .drivers import GroupRow, group_rows, unread_names
 from .hosts import layer_names, open_model
 from .ir import Graph, UsageError
-from .passes import Cost, Coupling, Group, cost_of, couple, find_group, free_outputs, keep_matching
+from .passes import (
+    Cost,
+    Coupling,
+    Group,
+    Observed,
+    cost_of,
+    couple,
+    find_group,
+    free_outputs,
+    keep_matching,
+    source_named,
+    source_of,
+    statistics_named,
+    task_of,
+)
 
 # What a graph was captured from, for the names of its modules.
 _MODEL = "model"
@@ -103,3 +117,29 @@ def analyze(graph: Graph, *, keep: Sequence[Any] = (), free: Sequence[str] = ())
     names = layer_names(graph.memo(_MODEL, lambda _: lambda: None)(), keep)
     coupling = couple(keep_matching(free_outputs(graph, free), names))
     return Analysis(graph.name, coupling.groups, cost_of(coupling), coupling)
+
+
+def observe(
+    model: Any,
+    example_inputs: Any = None,
+    statistics: Sequence[Any] = (),
+    task: Any = None,
+    *,
+    source: str = "auto",
+) -> Observed:
+    """Statistics of what every layer reads of channels that could be pruned.
+
+    Args:
+        model, example_inputs: as for :func:`prunepass.prune`.
+        statistics: from :mod:`prunepass.statistics`, objects or names, ``[Mean(), "variance"]``.
+        task: the data, and a loss where a statistic asks for gradients: a :class:`Task`, or whatever
+            :func:`task_of` makes one of.
+        source: ``model``, ``synthetic``, ``data``, or ``auto``: data where the task has any, else the model itself.
+
+    Raises:
+        UsageError: a statistic is not known, the task lacks what it asks for, or the data do not fit the model.
+    """
+    given, asked = None if task is None else task_of(task), statistics_named(statistics)
+    name = source_named(source, given, "observe")
+    session = open_model(model, example_inputs, form="graph")
+    return source_of(name, given, session.executor(), "observe")(couple(session.graph), asked)

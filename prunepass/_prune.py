@@ -39,6 +39,7 @@ from .passes import (
     made_by,
     scores,
     standard,
+    task_of,
 )
 from .targets import Target, target_for, target_of
 
@@ -168,7 +169,8 @@ def _run(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timin
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
-    run = Run(session, model, example_inputs, graph, steps, (timings, *asked.observers), asked.task)
+    task = None if asked.task is None else task_of(asked.task)
+    run = Run(session, model, example_inputs, graph, steps, (timings, *asked.observers), task)
     run.inplace = asked.inplace
     return run
 

@@ -18,9 +18,9 @@ ERRORS = {
     "UsageError",
     "VerificationError",
 }
-VALUES = {"Analysis", "Pipeline", "Plan", "Result", "Sweep", "Target"}
-CALLS = {"analyze", "apply", "calibrate", "capture", "mask", "prune", "sweep", "verify"}
-MODULES = {"backends", "measure", "passes", "report"}
+VALUES = {"Analysis", "Batch", "Observed", "Pipeline", "Plan", "Result", "Sweep", "Target", "Task"}
+CALLS = {"analyze", "apply", "calibrate", "capture", "mask", "observe", "prune", "sweep", "task_of", "verify"}
+MODULES = {"backends", "measure", "passes", "report", "statistics"}
 
 
 def test_the_surface_is_what_is_listed() -> None:

@@ -8,7 +8,6 @@ import msgspec
 
 from ..ir import BudgetError
 from ..measure import Setting, fraction, is_slower
-from ..passes import State
 from ._attempt import Attempt
 from ._replayed import replayed
 from ._run import Run
@@ -31,7 +30,7 @@ def finished(run: Run, attempt: Attempt, *, allow_slower: bool = False) -> Attem
     state = attempt.state
     if attempt.tuned:
         facts = {"plan": attempt.plan, "scores": state.scores, "choice": state.choice}
-        state = parts.repair.resume(State.start(attempt.whole).having(**facts))
+        state = parts.repair.resume(run.state(attempt.whole, **facts))
     state = parts.proof.resume(state, run.observers)
     if run.inplace and attempt.model is not run.given:
         model, check = replayed(run.session, attempt.whole, attempt.graph, inplace=True)

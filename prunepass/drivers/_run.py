@@ -70,6 +70,15 @@ class Run:
         """The pipeline as drivers run it."""
         return Parts.of(self.pipeline)
 
+    @property
+    def _known(self) -> dict[str, Any]:
+        """What passes know before the first one."""
+        return {"executor": self.session.executor, "task": self.task}
+
+    def state(self, graph: Graph, **facts: Any) -> State:
+        """A state in which passes go on from ``facts``."""
+        return State.start(graph).having(**self._known, **facts)
+
     def attempt(
         self,
         start: Attempt | Plan | None = None,
@@ -106,12 +115,12 @@ class Run:
         """
         plan.check(self.graph)
         whole = plan.constrain(self.graph)
-        return self._replayed(self.parts.repair.resume(State.start(whole).having(plan=plan)), plan, whole)
+        return self._replayed(self.parts.repair.resume(self.state(whole, plan=plan)), plan, whole)
 
     def original(self) -> Attempt:
         """The model as it is, in a copy of its own."""
         plan = plan_for(couple(self.graph), {})
-        return self._replayed(State.start(self.graph).having(plan=plan), plan, self.graph)
+        return self._replayed(self.state(self.graph, plan=plan), plan, self.graph)
 
     def scored(self, graph: Graph | None = None, parts: Parts | None = None) -> State:
         """What the passes before the policy leave.
@@ -120,7 +129,7 @@ class Run:
             UsageError: the passes are in an order in which one lacks what it needs.
         """
         used, at = parts or self.parts, self.graph if graph is None else graph
-        begun = used.whole.start(at, self.session.executor)
+        begun = used.whole.start(at, **self._known)
         return used.head.resume(begun, self.observers)
 
     def planned(self, state: State, parts: Parts | None = None) -> State:

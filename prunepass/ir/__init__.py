@@ -1,5 +1,6 @@
 """The neutral graph, the dim algebra and the operator declarations."""
 
+from ._batch import batching as batching
 from ._broadcast import PRODUCT as PRODUCT
 from ._broadcast import SUM as SUM
 from ._call import call_of as call_of
@@ -47,6 +48,7 @@ from ._evaluate import walk as walk
 from ._executor import Executor as Executor
 from ._executor import Loss as Loss
 from ._executor import NumpyExecutor as NumpyExecutor
+from ._executor import Spot as Spot
 from ._executor import Tensor as Tensor
 from ._executor import no_gradients as no_gradients
 from ._flow import Flow as Flow

@@ -18,6 +18,9 @@ from ._stepping import Masks, StepExecutor
 Tensor: TypeAlias = Any
 """What a host computes with: a numpy array, a torch tensor."""
 
+Spot: TypeAlias = "str | tuple[str, int]"
+"""A value by its name, or one read of it: a node and the position of its operand."""
+
 Loss: TypeAlias = Callable[[Sequence[Tensor]], Tensor]
 
 
@@ -55,11 +58,12 @@ class Executor(Protocol):
         ...
 
     def gradients(
-        self, given: Mapping[str, Tensor], *, wanted: Collection[str], loss: Loss
-    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+        self, given: Mapping[str, Tensor], *, wanted: Collection[Spot], loss: Loss
+    ) -> Iterator[tuple[Spot, Tensor, Tensor]]:
         """Yield ``(name, value, gradient)`` of ``loss(outputs)`` at each wanted value.
 
         Args:
+            wanted: names of values; or ``(node, operand position)``, for the gradient that comes from that read alone.
             loss: of the tensors of ``graph.outputs``, in order; gives one number.
 
         Raises:
@@ -84,8 +88,8 @@ class NumpyExecutor(StepExecutor):
         return NumpyExecutor(graph, self.dtype)
 
     def gradients(
-        self, given: Mapping[str, Tensor], *, wanted: Collection[str], loss: Loss
-    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+        self, given: Mapping[str, Tensor], *, wanted: Collection[Spot], loss: Loss
+    ) -> Iterator[tuple[Spot, Tensor, Tensor]]:
         """Always refused: declarations have no derivatives."""
         raise no_gradients(self.graph)
 

@@ -8,6 +8,10 @@ from ._auto import default_judge as default_judge
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
 from ._files import write_text as write_text
+from ._observed import AUTO_SOURCE as AUTO_SOURCE
+from ._observed import source_named as source_named
+from ._observed import source_of as source_of
+from ._observed import statistics_named as statistics_named
 from ._options import build as build
 from ._options import made_by as made_by
 from ._options import to_text as to_text
@@ -26,7 +30,12 @@ from ._state import Observer as Observer
 from ._state import Pass as Pass
 from ._state import State as State
 from ._tables import passes as passes
+from ._task import Batch as Batch
+from ._task import Task as Task
+from ._task import task_of as task_of
 from ._tensors import Tensors as Tensors
+from .analyses import Observed as Observed
+from .analyses import statistics as statistics
 from .cost import KINDS as KINDS
 from .cost import Budget as Budget
 from .cost import Cost as Cost
@@ -45,8 +54,10 @@ from .cost import macs_by_layer as macs_by_layer
 from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member
+from .coupling import ReadPlace as ReadPlace
 from .coupling import couple as couple
 from .coupling import find_group as find_group
+from .coupling import reads as reads
 from .policies import DamageCurves as DamageCurves
 from .policies import Grain as Grain
 from .policies import LatencyLimit as LatencyLimit

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from ..ir import Executor, Graph, PrunepassError, parse_steps, verify_graph
+from ..ir import Graph, PrunepassError, parse_steps, verify_graph
+from ._observed import asked_by
 from ._options import build, to_text
 from ._state import Observer, Pass, State, check_order
 from ._tables import passes
@@ -34,27 +35,22 @@ class Pipeline:
     def __str__(self) -> str:
         return " | ".join(to_text(step) for step in self.steps)
 
-    def __call__(
-        self,
-        graph: Graph,
-        observers: Sequence[Observer] = (),
-        executor: Callable[[Graph], Executor] | None = None,
-    ) -> State:
+    def __call__(self, graph: Graph, observers: Sequence[Observer] = (), **facts: Any) -> State:
         """Run all passes on ``graph``; what a pass raises says in a note which passes ran before it.
 
         Args:
-            executor: opens what runs a graph by the host's own operators; declarations run it where there is none.
+            facts: fields of :class:`State` that are there before the first pass, as ``task`` and ``executor``.
         """
-        return self.resume(self.start(graph, executor), observers)
+        return self.resume(self.start(graph, **facts), observers)
 
-    def start(self, graph: Graph, executor: Callable[[Graph], Executor] | None = None) -> State:
-        """The state before the first pass.
+    def start(self, graph: Graph, **facts: Any) -> State:
+        """The state before the first pass; ``facts`` as in :meth:`__call__`.
 
         Raises:
             UsageError: the passes are in an order in which one lacks what it needs.
             ModelError: the graph is not sound.
         """
-        state = State.start(graph).having(executor=executor)
+        state = State.start(graph).having(**facts)
         check_order(self.steps, state.made())
         verify_graph(graph)
         return state
@@ -62,6 +58,7 @@ class Pipeline:
     def resume(self, state: State, observers: Sequence[Observer] = ()) -> State:
         """Run all passes on what earlier ones left; see :meth:`__call__`."""
         done: list[str] = []
+        state = state.having(asked=asked_by(self.steps))
         for step in self.steps:
             for observer in observers:
                 observer.before(step.name, state)

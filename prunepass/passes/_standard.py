@@ -9,9 +9,10 @@ from typing import ClassVar
 from ..ir import Graph, UsageError
 from . import scores
 from ._auto import AUTO, CANDIDATES, candidates
+from ._observed import AUTO_SOURCE, Asked, observed, source_named
 from ._options import build
 from ._state import State
-from .analyses import refuse_not_finite
+from .analyses import observed_means, one_sample, refuse_not_finite, statistics
 from .coupling import couple
 from .proof import prove
 from .rewrites import compensate, cut
@@ -63,7 +64,21 @@ class Score:
         score = self._score()
         metric = self.metric if isinstance(self.metric, str) else score.name
         per = {metric: str(getattr(score, "per", "none"))}
-        return state.having(metric=metric, candidates={metric: score(coupling)}, per=per)
+        needs = scores.needs_of(score)
+        if needs:
+            state, seen = observed(state, scores.source_of(score), needs, f"score '{metric}'")
+            found = scores.judged(score, coupling, seen)
+        else:
+            found = score(coupling)
+        return state.having(metric=metric, candidates={metric: found}, per=per)
+
+    @property
+    def statistics(self) -> Asked:
+        """By source what the score wants to know of activations."""
+        if self.metric == AUTO:
+            return {}
+        score = self._score()
+        return {scores.source_of(score): scores.needs_of(score)}
 
 
 def _prices() -> dict[str, str]:
@@ -73,17 +88,33 @@ def _prices() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Compensate:
-    """Move the known means of cut channels into the biases of their consumers; refines the ``plan``."""
+    """Move the known means of cut channels into the biases of their consumers; refines the ``plan``.
+
+    Attributes:
+        source: where means are known from: ``model``, ``synthetic``, ``data``, or ``auto``: data where the task has
+            any, else the model.
+    """
 
     name: ClassVar[str] = "compensate"
     needs: ClassVar[tuple[str, ...]] = ("plan",)
     makes: ClassVar[tuple[str, ...]] = ("compensation",)
+    source: str = AUTO_SOURCE
+
+    @property
+    def statistics(self) -> Asked:
+        """Means of what is read."""
+        return {self.source: (statistics.Mean(),)}
 
     def __call__(self, state: State) -> State:
         plan = state.need("plan", self.name)
         if self._done(state):
             return state
-        result = compensate(couple(state.original), plan)
+        coupling = couple(state.original)
+        means = None
+        if source_named(self.source, state.task, self.name) != "model":
+            state, seen = observed(state, self.source, (statistics.Mean(),), self.name)
+            means = observed_means(one_sample(coupling), seen)
+        result = compensate(coupling, plan, means)
         state = state.having(plan=result.plan, compensation=result)
         return (
             state if state.graph is state.original else replace(state, graph=cut(state.original, result.plan))

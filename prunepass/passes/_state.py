@@ -11,6 +11,8 @@ from ._plan import Plan
 
 if TYPE_CHECKING:
     from ._auto import Choice
+    from ._task import Task
+    from .analyses import Observed, Statistic
     from .coupling import Coupling
     from .policies import DamageCurves, LatencyLimit
     from .proof import Proof
@@ -37,6 +39,9 @@ class State:
         scores: the scores that the plan was made from, by group name.
         choice: how ``auto`` chose among the candidates.
         compensation: the repair of the plan.
+        task: data, loss, evaluation and training, as far as the user gave them.
+        asked: by source of statistics what passes of the pipeline want of it.
+        seen: by source of statistics what was observed.
         proof: that ``graph`` computes what ``original`` computes with the cut channels masked.
         executor: opens what runs ``original``, or what a cut makes of it, by the host's own operators.
         extra: facts of passes from elsewhere, by name.
@@ -55,7 +60,10 @@ class State:
     choice: Choice | None = None
     compensation: Compensation | None = None
     proof: Proof | None = None
+    task: Task | None = None
     executor: Callable[[Graph], Executor] | None = None
+    asked: Mapping[str, tuple[Statistic, ...]] | None = None
+    seen: Mapping[str, Observed] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod

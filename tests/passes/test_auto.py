@@ -7,7 +7,8 @@ import pytest
 
 from prunepass.ir import Array, BudgetError, Graph
 from prunepass.passes import Pipeline, Select, couple
-from prunepass.passes._auto import CANDIDATES, choose, dead_leaves, synthetic_inputs
+from prunepass.passes._auto import CANDIDATES, choose
+from prunepass.passes.analyses import dead_leaves, synthetic_inputs
 from tests.graphs import Builder, residual
 
 

@@ -151,11 +151,12 @@ def test_whole_multiples_go_where_they_are_asked_for() -> None:
 def test_any_score_gives_dead_channels_the_least() -> None:
     graph = silenced(stack("batch_norm"), {"bn.weight": DEAD})
     coupling = couple(graph)
-    for metric in pp.passes.scores.names():
+    task = pp.task_of([inputs_for(graph)])
+    for metric in set(pp.passes.scores.names()) - {"taylor"}:  # no gradients here
         line = (
             f"couple | score{{metric={metric}}} | select{{budget=channels:0.75}} | compensate | cut | verify"
         )
-        state = Pipeline.parse(line)(graph)
+        state = Pipeline.parse(line)(graph, task=task)
         assert state.plan is not None and removed(state.plan) == {"a": DEAD}, metric
         assert outputs_change(graph, state.graph) < EQUAL
     low = {g.name: np.linspace(-3, -1, g.size) for g in coupling.prunable}

@@ -20,6 +20,7 @@ from ...ir import (
     Node,
     NumpyExecutor,
     Slices,
+    Spot,
     UnsupportedError,
     Walk,
     is_float,
@@ -65,8 +66,8 @@ class OnnxExecutor:
         return np.asarray(tensor)
 
     def gradients(
-        self, given: Mapping[str, Any], *, wanted: Collection[str], loss: Loss
-    ) -> Iterator[tuple[str, Any, Any]]:
+        self, given: Mapping[str, Any], *, wanted: Collection[Spot], loss: Loss
+    ) -> Iterator[tuple[Spot, Any, Any]]:
         """Always refused: the runtime has no derivatives."""
         raise no_gradients(self.graph)
 

@@ -16,6 +16,7 @@ from ...ir import (
     Node,
     Param,
     Slices,
+    Spot,
     StepExecutor,
     UnsupportedError,
     UsageError,
@@ -109,10 +110,11 @@ class TorchExecutor(StepExecutor):
         return torch.cat(list(parts), axis)
 
     def gradients(
-        self, given: Mapping[str, Any], *, wanted: Collection[str], loss: Loss
-    ) -> Iterator[tuple[str, Tensor, Tensor]]:
+        self, given: Mapping[str, Any], *, wanted: Collection[Spot], loss: Loss
+    ) -> Iterator[tuple[Spot, Tensor, Tensor]]:
         """Yield ``(name, value, gradient)``, see :class:`prunepass.ir.Executor`."""
-        walk = self.checked(given, (*wanted, *self.graph.outputs))
+        names = [spot for spot in wanted if isinstance(spot, str)]
+        walk = self.checked(given, (*names, *self.graph.outputs))
         other = self.fitting(walk)
         slices = other if isinstance(other, Slices) else None
         plain = other if isinstance(other, TorchExecutor) else self
@@ -122,11 +124,13 @@ class TorchExecutor(StepExecutor):
 class _Recording(TorchExecutor):
     """The same with gradients recorded from the wanted values on."""
 
-    def __init__(self, plain: TorchExecutor, wanted: frozenset[str]) -> None:
+    def __init__(self, plain: TorchExecutor, wanted: frozenset[Spot]) -> None:
         vars(self).update(vars(plain))
         self._wanted = wanted
+        self._single = dict[Spot, list[Tensor]]()
 
     def step(self, node: Node, operands: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+        operands = [self._noted((node.name, at), tensor) for at, tensor in enumerate(operands)]
         if node.name in self._calls:
             with torch.enable_grad():
                 return self._called(node, operands)
@@ -145,24 +149,38 @@ class _Recording(TorchExecutor):
             return tensor
         return tensor.detach().requires_grad_()
 
-    def recorded(self, walk: Walk, slices: Slices | None, loss: Loss) -> Iterator[tuple[str, Tensor, Tensor]]:
+    def _noted(self, read: tuple[str, int], tensor: Tensor | None) -> Tensor | None:
+        """What is read at a wanted place: the same numbers, whose gradient comes from this read alone."""
+        if tensor is None or read not in self._wanted or not tensor.is_floating_point():
+            return tensor
+        with torch.enable_grad():
+            alone = tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
+        self._single.setdefault(read, []).append(alone)
+        return alone
+
+    def recorded(
+        self, walk: Walk, slices: Slices | None, loss: Loss
+    ) -> Iterator[tuple[Spot, Tensor, Tensor]]:
         """Run ``walk``, take the loss, and yield values with their derivatives."""
-        parts: dict[str, list[Tensor]] = {}
+        parts: dict[Spot, list[Tensor]] = {}
+        inputs = {node.name: node.inputs for node in self.graph.nodes}
         for given in [walk.given] if slices is None else slices.parts(walk.given):
             leaves = {name: self._leaf(name, tensor) for name, tensor in given.items()}
             for name, tensor in self.steps(Walk(walk.schedule, leaves, walk.wanted)):
                 parts.setdefault(name, []).append(tensor)
 
-        def whole(name: str, pieces: Sequence[Tensor]) -> Tensor:
+        def whole(spot: Spot, pieces: Sequence[Tensor]) -> Tensor:
+            name = spot if isinstance(spot, str) else str(inputs[spot[0]][spot[1]])
             return pieces[0] if slices is None else slices.joined(name, pieces, self.join)
 
         with torch.enable_grad():
             number = loss([whole(name, parts[name]) for name in self.graph.outputs])
-        names = [name for name in parts if name in self._wanted and parts[name][0].requires_grad]
-        found = _derivatives(number, [tensor for name in names for tensor in parts[name]])
-        for name in names:
-            pieces = [next(found) for _ in parts[name]]
-            yield name, whole(name, parts[name]).detach(), whole(name, pieces)
+        parts.update(self._single)
+        spots = [spot for spot in parts if spot in self._wanted and parts[spot][0].requires_grad]
+        found = _derivatives(number, [tensor for spot in spots for tensor in parts[spot]])
+        for spot in spots:
+            pieces = [next(found) for _ in parts[spot]]
+            yield spot, whole(spot, parts[spot]).detach(), whole(spot, pieces)
 
 
 def _derivatives(number: Any, leaves: Sequence[Tensor]) -> Iterator[Tensor]:

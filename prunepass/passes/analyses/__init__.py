@@ -7,6 +7,9 @@ from ._finite import refuse_not_finite as refuse_not_finite
 from ._importance import Shares as Shares
 from ._importance import importance as importance
 from ._importance import shares_of as shares_of
+from ._inputs import TARGETS as TARGETS
+from ._inputs import labels_of as labels_of
+from ._inputs import named_inputs as named_inputs
 from ._magnitude import Magnitudes as Magnitudes
 from ._magnitude import signed as signed
 from ._magnitude import trace as trace
@@ -16,6 +19,10 @@ from ._moments import read_values as read_values
 from ._moments import trace_moments as trace_moments
 from ._moments import variance_of as variance_of
 from ._normalised import normalised as normalised
+from ._observe import Feed as Feed
+from ._observe import Observed as Observed
+from ._observe import Source as Source
+from ._observe import places_of as places_of
 from ._refit import changed_sums as changed_sums
 from ._refit import grid_of as grid_of
 from ._refit import refitted as refitted
@@ -29,3 +36,16 @@ from ._shift import fit as fit
 from ._shift import is_linear as is_linear
 from ._shift import response as response
 from ._shift import result_slots as result_slots
+from ._sources import SOURCES as SOURCES
+from ._sources import Batches as Batches
+from ._sources import ModelMoments as ModelMoments
+from ._sources import observed_means as observed_means
+from ._sources import observed_samples as observed_samples
+from ._sources import synthetic as synthetic
+from ._stored import Images as Images
+from ._stored import Slices as Slices
+from ._stored import from_file as from_file
+from ._stored import from_mapping as from_mapping
+from ._synthetic import dead_leaves as dead_leaves
+from ._synthetic import synthetic_inputs as synthetic_inputs
+from .statistics import Statistic as Statistic

@@ -11,6 +11,10 @@ from ._find import find_group as find_group
 from ._narrow import cut_data as cut_data
 from ._narrow import kept_axes as kept_axes
 from ._narrow import narrowed as narrowed
+from ._reads import ReadPlace as ReadPlace
+from ._reads import masked_groups as masked_groups
+from ._reads import read_masks as read_masks
+from ._reads import reads as reads
 from ._stream import Read as Read
 from ._stream import Step as Step
 from ._stream import drop as drop

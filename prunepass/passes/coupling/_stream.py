@@ -122,15 +122,20 @@ def reads_of(coupling: Coupling, step: Step) -> tuple[Read, ...]:
     A product of two operands that both depend on the input is one read, at the first of them: both would
     count the same sum. So is a statistic that leaves nothing of the channels (a mean over them).
     """
-    prunable = {group.atom for group in coupling.prunable}
-    made = {leaf for dims in step.rule.results for dim in dims for leaf in leaves(dim)}
-    summed = {leaf for dim in step.rule.contracted for leaf in leaves(dim)}
-    summed |= {leaf for dim in step.rule.statistics for leaf in leaves(dim)} - made
+    return sums_of(coupling, step.rule, step.data)
+
+
+def sums_of(coupling: Coupling, rule: Rule, data: tuple[int, ...]) -> tuple[Read, ...]:
+    """The same of a rule, with the positions of the operands that depend on the input."""
+    prunable = _prunable(coupling)
+    made = {leaf for dims in rule.results for dim in dims for leaf in leaves(dim)}
+    summed = {leaf for dim in rule.contracted for leaf in leaves(dim)}
+    summed |= {leaf for dim in rule.statistics for leaf in leaves(dim)} - made
     seen = set[Atom]()
     found = list[Read]()
-    for position in step.data:
+    for position in data:
         here = set[Atom]()
-        for axis, dim in enumerate(step.rule.operands[position] or ()):
+        for axis, dim in enumerate(rule.operands[position] or ()):
             # The rule's own spaces: what they have become may also stand on an axis that passes by.
             read = (leaf for leaf in leaves(dim) if leaf in summed)
             atoms = dict.fromkeys(atom for leaf in read for atom in atoms_of(coupling.norm(leaf)))
@@ -140,3 +145,11 @@ def reads_of(coupling: Coupling, step: Step) -> tuple[Read, ...]:
                 here.update(fresh)
         seen |= here
     return tuple(found)
+
+
+def _prunable(coupling: Coupling) -> frozenset[Atom]:
+    made: frozenset[Atom] = coupling.graph.memo(
+        "prunable atoms",
+        lambda _: frozenset(group.atom for group in coupling.prunable if group.atom is not None),
+    )
+    return made

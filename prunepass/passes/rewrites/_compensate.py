@@ -74,13 +74,18 @@ class Compensation:
     inexact: Mapping[str, Index] = field(default_factory=dict)
 
 
-def compensate(coupling: Coupling, plan: Plan) -> Compensation:
+def compensate(coupling: Coupling, plan: Plan, means: Means | None = None) -> Compensation:
     """``plan`` with the means of what it cuts moved into trained params that no cut or tie forbids to change.
 
     The proof of a cut holds with shifts as without: they belong to the masked model too.
+
+    Args:
+        means: of values that are read, by name, broadcastable to one sample of them; None takes what the model's own
+            normalisations say.
     """
     small = one_sample(coupling)
-    repair = _Repair(small, plan.kept(small), known_means(small), constants(small))
+    known = known_means(small) if means is None else means
+    repair = _Repair(small, plan.kept(small), known, constants(small))
     for step in steps(small):
         repair.pass_by(step)
     shifts = _together(refitted(coupling, plan.kept(coupling)), repair.settled())

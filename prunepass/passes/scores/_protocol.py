@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ...ir import Array, Atom, Dim, UsageError, positions
+from ...ir import Array, Atom, Dim, ModelError, UsageError, positions
+from ..analyses import Observed, Statistic
 from ..coupling import Coupling, Group
 
 Scores = dict[str, Array]
@@ -16,6 +17,9 @@ NORMALIZE = ("none", "mean")
 
 class Score(Protocol):
     """A frozen dataclass; its fields are its options.
+
+    One that looks at activations has ``needs``, the statistics of its reads that it wants, and is called
+    ``score(coupling, seen)``; its ``source`` says where they come from: ``data``, unless it says otherwise.
 
     A score may also have a method ``explain(coupling) -> dict[str, str]``: by group name, in which groups it
     had to make do with less than it wants, and how.
@@ -26,6 +30,33 @@ class Score(Protocol):
     def __call__(self, coupling: Coupling) -> Scores:
         """By name of each prunable group an array of shape ``(size,)``, finite float64, larger = keep."""
         ...
+
+
+def needs_of(score: Score) -> tuple[Statistic, ...]:
+    """Statistics that ``score`` wants of every read; none where it judges weights alone."""
+    needs: tuple[Statistic, ...] = getattr(score, "needs", ())
+    return needs
+
+
+def source_of(score: Score) -> str:
+    """Where the statistics of ``score`` come from."""
+    return str(getattr(score, "source", "data"))
+
+
+def judged(score: Any, coupling: Coupling, seen: Observed) -> Scores:
+    """What a score says that looks at activations.
+
+    Raises:
+        ModelError: it is not finite, since the activations are not.
+    """
+    found: Scores = score(coupling, seen)
+    wild = [name for name, values in found.items() if not np.all(np.isfinite(values))]
+    if wild:
+        raise ModelError(
+            f"score '{score.name}' is not finite for {', '.join(wild[:3])}: neither are the activations",
+            advice="look at the size of the inputs, and for NaN weights",
+        )
+    return found
 
 
 def explain(score: Score, coupling: Coupling) -> dict[str, str]:

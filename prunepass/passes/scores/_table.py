@@ -11,7 +11,10 @@ _BUILT_IN = {
     "l1": "._norms:L1",
     "l2": "._norms:L2",
     "random": "._random:Random",
+    "stade": "._stade:Stade",
+    "taylor": "._taylor:Taylor",
     "variance": "._variance:Variance",
+    "wanda": "._stade:Wanda",
 }
 _SCORES = Table("score", "prunepass.scores", _BUILT_IN, __package__, configurable)
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 from ...ir import Array, Atom, Graph, is_float
 from ..analyses import (
+    SOURCES,
     Magnitudes,
+    Observed,
     Sampled,
     Shares,
+    Statistic,
     importance,
     normalised,
+    observed_samples,
     one_sample,
     read_values,
     shares_of,
+    statistics,
     trace,
     trace_moments,
     variance_of,
@@ -44,17 +49,27 @@ class Variance:
 
     Attributes:
         per: ``macs`` or ``params`` saved by one channel, or ``none``.
+        source: where variances come from: ``model``, what normalisations say; ``synthetic``, inputs made up; or
+            ``data``, those of the task.
     """
 
     name: ClassVar[str] = "variance"
     per: str = "macs"
+    source: str = "model"
 
     def __post_init__(self) -> None:
         choice("per", self.per, PER)
+        choice("source", self.source, SOURCES)
 
-    def __call__(self, coupling: Coupling) -> Scores:
+    @property
+    def needs(self) -> tuple[Statistic, ...]:
+        """Nothing where the model itself says how its values vary."""
+        return () if self.source == "model" else (statistics.Mean(), statistics.Variance())
+
+    def __call__(self, coupling: Coupling, seen: Observed | None = None) -> Scores:
         small = one_sample(coupling)
-        lost = _survey(small).lost(small.graph)
+        samples = {} if seen is None else observed_samples(small, seen)
+        lost = _survey(small, samples).lost(small.graph)
         found = {group.name: lost.get(atom, np.zeros(group.size)) for group, atom in prunable(small)}
         if self.per == "none":
             return found
@@ -68,8 +83,10 @@ class Variance:
 
     def explain(self, coupling: Coupling) -> dict[str, str]:
         """Groups that some consumer reads without the model saying how they vary."""
+        if self.source != "model":
+            return {}
         small = one_sample(coupling)
-        unknown = _survey(small).unknown
+        unknown = _survey(small, {}).unknown
         return {
             group.name: f"no statistics reach {_listed(unknown[atom])}: squared magnitudes stand for variances"
             for group, atom in prunable(small)
@@ -99,10 +116,12 @@ class _Survey:
         return total
 
 
-def _survey(coupling: Coupling) -> _Survey:
+def _survey(coupling: Coupling, observed: Mapping[str, Array]) -> _Survey:
+    """One walk; what was observed of a value goes before what the model says of it."""
     found = _Survey()
-    for met, bound in zip(trace_moments(coupling, _wanted(coupling)), trace(coupling), strict=True):
-        node = met.step.node
+    for told, bound in zip(trace_moments(coupling, _wanted(coupling)), trace(coupling), strict=True):
+        node = told.step.node
+        met = _seen(told, observed)
         found.shares[node.name] = shares_of(met, bound.operands)
         for read in reads_of(coupling, met.step):
             for atom, share in _lost_shares(coupling, met, bound, read).items():
@@ -111,6 +130,17 @@ def _survey(coupling: Coupling) -> _Survey:
                     found.unknown.setdefault(atom, []).append(str(node.origin) or node.name)
         found.losses += _given(coupling, met, bound)
     return found
+
+
+def _seen(told: Sampled, observed: Mapping[str, Array]) -> Sampled:
+    data, names = told.step.data, told.step.node.inputs
+    return replace(
+        told,
+        operands=tuple(
+            observed.get(str(names[i]), samples) if i in data else samples
+            for i, samples in enumerate(told.operands)
+        ),
+    )
 
 
 def _given(
