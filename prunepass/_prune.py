@@ -132,7 +132,7 @@ def prune(
         align: channel counts come in multiples of this; ``target`` sets it for an engine.
         target: a built-in name or a file of ``calibrate``; a latency budget falls back to that of ``backend``.
         floor, mode: least fraction that a group keeps; ``global`` compares all channels, ``uniform`` takes like shares.
-        ratios: fraction kept by pattern of group names, whatever the budget: ``{"layer1.*": 0.5}``.
+        ratios: fraction kept by name or pattern of layers, whatever the budget: ``{"layer1.*": 0.5}``.
         policy, driver: how channels are chosen, and the loop around the passes; objects, or ``"uniform{by=class}"``.
         repair: of what went: ``auto``, ``compensate``, ``none`` (or ``compensate=False``), or a pass.
         pipeline: passes or their text, in place of the default ones and their options.

@@ -90,12 +90,18 @@ def to_text(step: Any) -> str:
 
 
 def _shown(step: Any) -> Iterator[str]:
-    """``option=value`` of each option; an object in a field is its name, followed by its own options."""
-    for field in fields(step) if is_dataclass(step) else ():
+    """``option=value`` of each option.
+
+    An object in a field is its name, followed by its own options where the step hands on what it does not know; else
+    it is quoted with them.
+    """
+    known = fields(step) if is_dataclass(step) else ()
+    hands_on = any(field.name == "options" for field in known)
+    for field in known:
         value = getattr(step, field.name)
         if field.name == "options":
             yield from (f"{key}={_quoted(item)}" for key, item in value.items())
-        elif hasattr(value, "name"):
+        elif hands_on and hasattr(value, "name"):
             yield f"{field.name}={value.name}"
             yield from _shown(value)
         elif value != _default(field):

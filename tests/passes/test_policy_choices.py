@@ -281,7 +281,7 @@ def test_prune_takes_a_policy_and_ratios() -> None:
     assert result.model[2].out_channels == 4
     assert result.plan.options["ratios"] == {"2": 0.5}
     assert result.plan.options["policy"] == "uniform{by=class}"
-    with pytest.raises(UsageError, match="policy is a policy"):
+    with pytest.raises(UsageError, match="policy is"):
         pp.prune(model, inputs, policy=3, **options)
     with pytest.raises(UsageError, match="ratios is"):
         pp.prune(model, inputs, ratios=["2"], **options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ...ir import Table, UsageError, configurable, parse_steps
-from .._options import build
+from ...ir import Table, UsageError, configurable
+from .._options import made_by
 from .._plan import Plan
 from ._problem import Policy, Problem
 
@@ -42,11 +42,7 @@ def policy_of(chosen: PolicyLike) -> Policy:
     if not isinstance(chosen, str):
         _check(chosen)
         return chosen
-    found = list(parse_steps(chosen, "policy"))
-    if len(found) != 1:
-        raise UsageError(f"'{chosen}' is no policy", advice="write name or name{option=value, ...}")
-    ((name, options),) = found
-    policy: Policy = build(policies()[name], options)
+    policy: Policy = made_by(_POLICIES, chosen)
     return policy
 
 
