@@ -111,6 +111,8 @@ def _show(face: Face, result: Result, out: str | None) -> None:
         face.show(f"proof: {report.proof}")
     for note in report.notes():
         face.note(note)
+    for place, one in enumerate(report.rounds, 1):
+        face.show(f"round {place}: {one}")
     _show_time(face, result)
     if report.host is not None:
         face.show(f"host: outputs equal within {report.host.tolerance:.1e}, worst {report.host.worst:.1e}")

@@ -34,11 +34,16 @@ class PassProgress:
         self._face.note(f"{name} took {seconds:.2f} s", level=1)
         self.say("writing the model onto its host")
 
+    def progress(self, share: float) -> None:
+        """A driver tells how far it is, from 0 to 1."""
+        self._progress.update(self._task, total=1.0, completed=share)
+
 
 @contextmanager
 def progress(face: Face) -> Iterator[PassProgress]:
     """Progress of whatever runs inside."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
     begun = perf_counter()
 
@@ -49,7 +54,14 @@ def progress(face: Face) -> Iterator[PassProgress]:
             if perf_counter() - begun >= _PATIENCE:
                 yield from super().get_renderables()
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    class Share(TextColumn):
+        """How much is done, where a driver tells it."""
+
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.total is not None else Text()
+
+    words = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), words, Share("{task.percentage:.0f} %", markup=False), TimeElapsedColumn())
     quiet = face.verbosity < 0 or not face.err.is_terminal
     with Late(*columns, console=face.err, transient=True, disable=quiet) as shown:
         yield PassProgress(face, shown)

@@ -12,9 +12,10 @@ import numpy as np
 from ..hosts import Session
 from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError
 from ..measure import Setting
-from ..passes import KINDS, Observer, Pipeline, Plan, State, couple, graph_cost, plan_for
+from ..passes import KINDS, Observer, Pipeline, Plan, State, couple, default_judge, graph_cost, plan_for
 from ..targets import Target
 from ._attempt import Attempt, Reading, Round
+from ._curves import damage_curves
 from ._judge import judged
 from ._later import Later
 from ._parts import Parts
@@ -136,7 +137,28 @@ class Run:
         """What the policy leaves, with one score."""
         used = parts or self.parts
         steps = () if used.policy is None else (used.policy,)
-        return Pipeline(steps).resume(self.chosen(state, used), self.observers)
+        return Pipeline(steps).resume(self.chosen(self.with_curves(state, used), used), self.observers)
+
+    def with_curves(self, state: State, parts: Parts) -> State:
+        """``state`` with damage curves, where the policy reads them: by ``evaluate``, else by the outputs' change."""
+        if not getattr(parts.policy, "by_damage", False) or state.sensitivity is not None:
+            return state
+
+        def quality(graph: Graph) -> float:
+            return number(part_of(self.task, "evaluate", "a policy")(self._host_model(graph)))
+
+        if getattr(self.task, "evaluate", None) is None:
+            judge = default_judge(state.graph, state.executor)
+            return self._curved(state, parts, lambda graph: float(judge(graph)))
+        before = quality(state.graph)
+        return self._curved(state, parts, lambda graph: before - quality(graph))
+
+    def _curved(self, state: State, parts: Parts, damage: Callable[[Graph], float]) -> State:
+        curves = self.told("sensitivity", lambda: damage_curves(state, parts.repair, damage, self.progress))
+        return state.having(sensitivity=curves)
+
+    def _host_model(self, graph: Graph) -> Any:
+        return self.session.replay(self.graph, graph, inplace=False)
 
     def chosen(self, state: State, parts: Parts) -> State:
         """``state`` with one score: of several, that whose plan changes the outputs least."""

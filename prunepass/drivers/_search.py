@@ -87,7 +87,7 @@ class Search:
         self.parts, self.coupling = self.run.parts, couple(self.run.graph)
         self.policy: Any = self.parts.policy
         self.limit = float(self.parts.budget.latency or 1.0)
-        state = self.run.scored()
+        state = self.run.with_curves(self.run.scored(), self.parts)
         points = list(self._points())
         best = self._best(state, points)
         return Found(

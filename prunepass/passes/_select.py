@@ -152,6 +152,11 @@ class Select:
         problem.check(plan)
         return with_options(plan, self._options())
 
+    @property
+    def by_damage(self) -> bool:
+        """Whether the policy reads damage curves, for which candidates must be run."""
+        return bool(getattr(self._chosen(), "by_damage", False))
+
     def _chosen(self) -> Policy:
         return policy_of(MODES[self.mode] if self.policy is None else self.policy)
 

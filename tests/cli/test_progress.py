@@ -47,3 +47,16 @@ def test_each_pass_is_a_line_on_demand(
 ) -> None:
     shown(0.0, monkeypatch, terminal=False, verbosity=1)
     assert capsys.readouterr().err == "prunepass: note: select took 1.50 s\n"
+
+
+def test_how_far_a_driver_is_stands_beside_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    stream, face = StringIO(), Face()
+    face.err = Console(file=stream, force_terminal=True, width=100)
+    with _progress.progress(face) as observer:
+        observer.before("tune", EMPTY)
+        observer._progress.refresh()
+        before = stream.getvalue()
+        observer.progress(0.25)
+        observer._progress.refresh()
+    assert "%" not in before and "25 %" in stream.getvalue()

@@ -78,8 +78,8 @@ def test_a_budget_that_no_candidate_holds_is_an_error_with_the_reason() -> None:
         ("latency", "macs=0.5", "holds a budget of time"),
         ("once | once", "macs=0.5", "is 2 drivers"),
         ("twice", "macs=0.5", "no driver 'twice'"),
-        (Bisect, "macs=0.5", "is no driver"),
-        (3, "macs=0.5", "a name or a driver"),
+        (Bisect, "macs=0.5", "driver is text or what it makes"),
+        (3, "macs=0.5", "driver is text or what it makes"),
         (lambda run: None, "macs=0.5", "gave a NoneType"),
         (lambda run: run.reject(run.attempt(), "too slow"), "macs=0.5", "that it rejected: too slow"),
         (lambda run: run.measure(run.attempt()), "macs=0.5", "no engine to measure on"),
@@ -148,3 +148,27 @@ def test_observers_are_told_of_rounds_and_of_how_far_they_are() -> None:
     prune("latency=0.6", driver="bisect", backend=ClockworkBackend(work), observers=[seen])
     assert seen.names.count("measure") >= 2 and seen.names.count("verify") == 1
     assert seen.shares == sorted(seen.shares) and all(0 <= share < 1 for share in seen.shares)
+
+
+@pytest.mark.parametrize("judged", ["evaluate", "outputs"])
+def test_a_policy_by_sensitivity_gets_its_curves_from_running_candidates(judged: str) -> None:
+    seen: list[Graph] = []
+
+    class Task:
+        def evaluate(self, model: Any) -> float:
+            seen.append(pp.capture(model))
+            # The first group alone counts.
+            return -100.0 if seen[-1].tensor(weight).shape[0] < size else 0.0
+
+    plain = pp.capture(nets.classifier())
+    weight, size = next(
+        (str(node.inputs[1]), plain.tensor(str(node.inputs[1])).shape[0])
+        for node in plain.nodes
+        if node.op == "conv"
+    )
+    options = {"task": Task()} if judged == "evaluate" else {}
+    result = prune("macs=0.7", policy="sensitivity", **options)
+    assert result.report.after.macs <= 0.7 * result.report.before.macs
+    if judged == "evaluate":
+        assert len(seen) > 3
+        assert pp.capture(result.model).tensor(weight).shape[0] == size

@@ -25,13 +25,14 @@ class Sensitivity:
     """
 
     name: ClassVar[str] = "sensitivity"
+    by_damage: ClassVar[bool] = True
 
     def __call__(self, problem: Problem) -> Plan:
         curves = problem.sensitivity
         if curves is None:
             raise UsageError(
                 "the policy sensitivity needs damage curves, and nothing measured them",
-                advice="a driver that evaluates the model leaves them; or start from a state with sensitivity=",
+                advice="prune() measures them; in a pipeline of its own start from a state with sensitivity=",
             )
         measured = [[_measured(group, curves.get(group.name, {}))] for group in problem.groups]
         return packed(problem, lambda group: -damage(group, curves.get(group.name, {})), measured)
