@@ -14,6 +14,7 @@ from ._coupling import Group as Group
 from ._coupling import Member as Member
 from ._coupling import couple as couple
 from ._cut import cut as cut
+from ._difference import relative_error as relative_error
 from ._jitter import largest_moves as largest_moves
 from ._jitter import makes_codes as makes_codes
 from ._jitter import number_difference as number_difference
@@ -39,7 +40,6 @@ from ._proof import masked_values as masked_values
 from ._proof import prove as prove
 from ._proof import random_inputs as random_inputs
 from ._proof import refuse_nan as refuse_nan
-from ._proof import relative_error as relative_error
 from ._rounding import rounding_moves as rounding_moves
 from ._select import Clocked as Clocked
 from ._select import Policy as Policy
