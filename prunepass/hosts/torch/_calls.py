@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -70,8 +71,15 @@ def writes(node: fx.Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
+def _overload(target: torch._ops.OpOverload) -> str:
+    name = target._schema.overload_name
+    return f".{name}" if name else ""
+
+
 def is_composite(target: torch._ops.OpOverload) -> bool:
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(target.name(), _COMPOSITE))
+    return bool(
+        torch._C._dispatch_has_kernel_for_dispatch_key(target._schema.name + _overload(target), _COMPOSITE)
+    )
 
 
 def _stays_whole(target: torch._ops.OpOverload) -> bool:
@@ -88,7 +96,7 @@ def _stays_whole(target: torch._ops.OpOverload) -> bool:
 
 
 class Calls:
-    """What calls become; equal calls on operands of equal shapes, strides and types are run once."""
+    """What calls become; calls that become the same are run once."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Parts] = {}
@@ -110,13 +118,46 @@ class Calls:
             return None
         if _stays_whole(target):
             return None
-        key = _key(node)
+        if _is_renamed(node):
+            found = self._run(node, sizes=False)
+            if len(found.parts) == 1 and isinstance(found.result, Ref) and found.result.part:
+                return _of_size(found, found.result, made)
+        return self._run(node, sizes=True)
+
+    def _run(self, node: fx.Node, *, sizes: bool) -> Parts:
+        key = _key(node, sizes=sizes)
         if key not in self._known:
-            self._known[key] = _run(node, _without_write(target) if writes(node) else target, made)
+            target: Any = node.target
+            self._known[key] = _run(node, _without_write(target) if writes(node) else target)
         return self._known[key]
 
 
-def _key(node: fx.Node) -> Any:
+def _is_renamed(node: fx.Node) -> bool:
+    """Whether a declared operator makes a tensor of its own, and is taken apart all the same, into the same operator
+    by another name: which one is told by its flags and by which operands there are, whatever their sizes.
+    """
+    target: Any = node.target
+    if target._schema.is_mutable or registry().aten(target_name(target)) is None:
+        return False
+    storages = {storage for read in node.all_input_nodes for storage in storages_of(read)}
+    return isinstance(node.meta.get("val"), torch.Tensor) and not storages & set(storages_of(node))
+
+
+def _of_size(found: Parts, result: Ref, made: torch.Tensor) -> Parts:
+    """The one part of another call of the same kind, making ``made``."""
+    (part,) = found.parts
+    whole = made if result.item is None else tuple(made for _ in part.made)
+    return Parts((Part(part.target, part.args, part.kwargs, whole),), result)
+
+
+def storages_of(node: Any) -> list[int]:
+    """Identities of the memory of what a node makes."""
+    made = node.meta.get("val") if isinstance(node, fx.Node) else None
+    leaves = made if isinstance(made, (list, tuple)) else [made]
+    return [leaf.untyped_storage()._cdata for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _key(node: fx.Node, *, sizes: bool) -> Any:
     """Equal for calls that become the same parts."""
     seen: dict[fx.Node, int] = {}
 
@@ -125,7 +166,7 @@ def _key(node: fx.Node) -> Any:
             known = seen.setdefault(value, len(seen))
             leaves = pytree.tree_leaves(value.meta.get("val"))
             return known, tuple(
-                (leaf.shape, leaf.stride(), leaf.dtype, leaf.device)
+                ((leaf.shape, leaf.stride()) if sizes else leaf.dim(), leaf.dtype, leaf.device)
                 if isinstance(leaf, torch.Tensor)
                 else repr(leaf)
                 for leaf in leaves
@@ -154,8 +195,8 @@ def _without_write(target: torch._ops.OpOverload) -> torch._ops.OpOverload:
     return found
 
 
-def _run(node: fx.Node, target: torch._ops.OpOverload, made: Any) -> Parts:
-    """Run one call on its fake tensors and note the plain operators that it consists of."""
+def _run(node: fx.Node, target: torch._ops.OpOverload) -> Parts:
+    """Run one call on its tensors and note the plain operators that it consists of."""
     reads: list[torch.Tensor] = []
 
     def fake(read: fx.Node) -> Any:
@@ -164,9 +205,9 @@ def _run(node: fx.Node, target: torch._ops.OpOverload, made: Any) -> Parts:
         return value
 
     args, kwargs = fx.map_arg(node.args, fake), fx.map_arg(node.kwargs, fake)
-    mode = getattr(next(iter(reads), None), "fake_mode", None)
-    if mode is None or any(not _is_static(leaf) for leaf in reads):
+    if not reads or any(not _is_static(leaf) for leaf in reads):
         raise Unclear
+    mode = getattr(reads[0], "fake_mode", None) or nullcontext()
     noted = _Noted(reads)
     try:
         with torch.no_grad(), mode:
@@ -175,7 +216,7 @@ def _run(node: fx.Node, target: torch._ops.OpOverload, made: Any) -> Parts:
         raise
     except Exception as error:  # fake kernels raise whatever they like; torch's own pass may know better
         raise Unclear from error
-    if _facts(result) != _facts(made):
+    if _facts(result) != _facts(node.meta["val"]):
         raise Unclear
     return Parts(*_needed(noted.parts, noted.refs(result)))
 
@@ -198,11 +239,11 @@ def _facts(made: Any) -> list[Any]:
     return [(leaf.shape, leaf.dtype) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
 
 
-class _Noted(TorchDispatchMode):
+class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call] # of torch's base class
     """Notes the plain operators below one call; those that no declaration knows are taken apart."""
 
     def __init__(self, reads: list[torch.Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.parts: list[Part] = []
         self._held = list(reads)
         self._known = {id(leaf): Ref(index, part=False) for index, leaf in enumerate(reads)}

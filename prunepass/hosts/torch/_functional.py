@@ -17,14 +17,16 @@ from torch import fx
 from torch.utils import _pytree as pytree
 
 from ._bind import is_tensor
-from ._calls import Calls, Parts, Ref, Unclear, is_composite, writes
+from ._calls import Calls, Parts, Ref, Unclear, is_composite, storages_of, writes
 
-_SKIPPED = "prunepass_skipped_names"
-_Names = tuple[tuple[str, ...], tuple[str, ...]]
+_SKIPPED = "prunepass_skipped_name"
 
 
-def made_functional(gm: fx.GraphModule) -> bool:
+def made_functional(gm: fx.GraphModule, *, names: bool = True) -> bool:
     """Rewrite the graph of ``gm``, an exported module with its state; False where it is left to torch's own pass.
+
+    Args:
+        names: give the names that torch's own pass gives.
 
     The module is to be compiled anew by the caller, where it is run.
     """
@@ -33,15 +35,17 @@ def made_functional(gm: fx.GraphModule) -> bool:
         _check_writes(nodes)
         calls = Calls()
         parts = {node: calls.parts(node) for node in nodes if node.op == "call_function"}
+        twice = list(_made_twice(nodes)) if names else []
     except Unclear:
         return False
-    for node, skipped in _skipped_names(nodes, parts):
-        node.meta[_SKIPPED] = skipped
+    for node in twice:
+        node.meta[_SKIPPED] = _name(parts[node], node)
     for node, found in parts.items():
         if found is not None:
             _replace(gm.graph, node, found)
     _drop_unread(gm.graph)
-    _rename(gm.graph)
+    if names:
+        _rename(gm.graph)
     return True
 
 
@@ -55,48 +59,38 @@ def _check_writes(nodes: list[fx.Node]) -> None:
     last = {node: max((at[user] for user in node.users), default=-1) for node in nodes}
     shared: dict[int, list[fx.Node]] = {}
     for node in nodes:
-        for storage in _storages(node):
+        for storage in storages_of(node):
             shared.setdefault(storage, []).append(node)
     for node in nodes:
-        if _is_view(node) and not set(_storages(node)) & set(_storages(node.args[0])):
+        if _is_view(node) and not set(storages_of(node)) & set(storages_of(node.args[0])):
             raise Unclear
         if not writes(node):
             continue
-        for other in (other for storage in _storages(node) for other in shared[storage]):
+        if set(storages_of(node)) & set(storages_of(_source(node))):
+            raise Unclear  # through a view
+        for other in (other for storage in storages_of(node) for other in shared[storage]):
             given = other.op != "call_function"
             if given or (at[other] < at[node] and last[other] > at[node]):
                 raise Unclear
 
 
-def _skipped_names(
-    nodes: list[fx.Node], parts: dict[fx.Node, Parts | None]
-) -> Iterator[tuple[fx.Node, _Names]]:
-    """Names that torch's own pass would give before and after those of a call, to views that it makes in vain.
+def _made_twice(nodes: list[fx.Node]) -> Iterator[fx.Node]:
+    """Views of what was written to: torch's own pass makes them twice, and one of them in vain.
 
-    It makes a view of what was written to twice, and undoes the views through which a call writes.
+    Raises:
+        Unclear: there are views of such views, which it makes more often.
     """
-    written = set[int]()
+    written, found = set[int](), set[fx.Node]()
     for node in nodes:
-        if node.op == "call_function" and writes(node):
-            yield node, ((), tuple(_name(parts[view], view) for view in _views_behind(node)))
-            written.update(_storages(node))
-        elif (
-            node.op == "call_function"
-            and written & set(_storages(node))
-            and node.target is not operator.getitem
-        ):
-            yield node, ((_name(parts[node], node),), ())
-
-
-def _views_behind(node: fx.Node) -> Iterator[fx.Node]:
-    """The views through which a call writes, the last one first."""
-    read = node.args[0]
-    while isinstance(read, fx.Node) and read.op == "call_function" and not writes(read):
-        before = read.args[0] if read.args else None
-        if not set(_storages(read)) & set(_storages(before)):
-            return
-        yield read
-        read = before
+        if node.op != "call_function" or node.target is operator.getitem:
+            continue
+        if writes(node):
+            written.update(storages_of(node))
+        elif written & set(storages_of(node)):
+            if found & set(node.all_input_nodes):
+                raise Unclear
+            found.add(node)
+            yield node
 
 
 def _name(found: Parts | None, node: fx.Node) -> str:
@@ -104,10 +98,11 @@ def _name(found: Parts | None, node: fx.Node) -> str:
     return str(getattr(target, "overloadpacket", target).__name__)
 
 
-def _storages(node: Any) -> list[int]:
-    made = node.meta.get("val") if isinstance(node, fx.Node) else None
-    leaves = made if isinstance(made, (list, tuple)) else [made]
-    return [leaf.untyped_storage()._cdata for leaf in leaves if isinstance(leaf, torch.Tensor)]
+def _source(node: fx.Node) -> Any:
+    """The first operand of what a call writes to, where that is no earlier write."""
+    read = node.args[0]
+    given = isinstance(read, fx.Node) and read.op == "call_function" and not writes(read) and read.args
+    return read.args[0] if given else None
 
 
 def _is_view(node: fx.Node) -> bool:
@@ -182,10 +177,7 @@ def _rename(graph: fx.Graph) -> None:
     for node in ordered:
         packet = getattr(node.target, "overloadpacket", node.target)
         base = packet.__name__ if node.op == "call_function" else node.name
-        before, after = node.meta.pop(_SKIPPED, ((), ()))
-        for skipped in before:
-            names.create_name(skipped, None)
+        if _SKIPPED in node.meta:
+            names.create_name(node.meta.pop(_SKIPPED), None)
         node.name = names.create_name(base, None)
-        for skipped in after:
-            names.create_name(skipped, None)
     graph._graph_namespace = names

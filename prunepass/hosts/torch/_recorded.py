@@ -1,4 +1,4 @@
-"""One run of a module on fake tensors, written down operator by operator: a capture without a tracer.
+"""One run of a module, written down operator by operator: a capture without a tracer.
 
 torch calls its operators one after the other, composites whole, before it takes them apart for its kernels; there
 they are noted with their arguments. It is the run that a capture takes as well, and shows the same operators, without
@@ -8,7 +8,7 @@ the module paths and source lines that only errors need.
 from __future__ import annotations
 
 import operator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ from ._export import quiet
 from ._foreign import mark_written
 from ._functional import made_functional
 from ._inputs import evaluation_mode, inputs_of, tensors_of
-from ._kept import attributes_kept
+from ._kept import attributes_kept, buffers_kept
 from ._lock import locked
 from ._outputs import output_tensors
 
@@ -35,42 +35,56 @@ class _Unknown(Exception):  # noqa: N818 - no error: the module is captured inst
 
 
 @locked
-def recorded(model: nn.Module, example_inputs: Any) -> fx.GraphModule | None:
+def recorded(model: nn.Module, example_inputs: Any, *, shapes_only: bool) -> fx.GraphModule | None:
     """``model`` as functional operators over its own tensors; None where only a capture can tell.
 
-    It runs in evaluation mode, on shapes alone, and is left as it was.
+    It runs in evaluation mode and is left as it was.
+
+    Args:
+        shapes_only: run it on fake tensors. Otherwise all that it makes is held at once; and kernels are quick where
+            torch works out in Python what they would make.
     """
     inputs = inputs_of(example_inputs)
     stance = torch.compiler.set_stance("force_eager")
     # Whatever the user's code or a fake kernel raises: a capture will say it better.
-    with suppress(Exception), attributes_kept(model), evaluation_mode(model), quiet(), stance:
-        module = _recorded(model, inputs.args, inputs.named())
-        if made_functional(module):
+    with (
+        suppress(Exception),
+        attributes_kept(model),
+        buffers_kept(model),
+        evaluation_mode(model),
+        quiet(),
+        stance,
+        torch.random.fork_rng([]),
+    ):
+        fakes = FakeTensorMode(allow_non_fake_inputs=True) if shapes_only else None
+        module = _recorded(model, inputs.args, inputs.named(), fakes)
+        if made_functional(module, names=False):
             mark_written(module, {name for name, _ in tensors_of(model)})
             return module
     return None
 
 
-def _recorded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> fx.GraphModule:
-    fakes = FakeTensorMode(allow_non_fake_inputs=True)
+def _recorded(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], fakes: FakeTensorMode | None
+) -> fx.GraphModule:
     record = _Record(model, fakes)
 
     def placed(leaf: Any) -> Any:
-        return record.placed(fakes.from_tensor(leaf)) if isinstance(leaf, torch.Tensor) else leaf
+        return record.placed(leaf) if isinstance(leaf, torch.Tensor) else leaf
 
     given = pytree.tree_map(placed, args), pytree.tree_map(placed, kwargs)
-    with fakes, enable_python_dispatcher(), record:
+    with fakes or nullcontext(), enable_python_dispatcher(), record:
         made = model(*given[0], **given[1])
     record.graph.output(tuple(record.node_of(leaf) for leaf in output_tensors(made)))
     return fx.GraphModule(model, record.graph)
 
 
-class _Record(ProxyTorchDispatchMode):
+class _Record(ProxyTorchDispatchMode):  # type: ignore[no-untyped-call] # of torch's base class
     """Notes every operator as it is called; it stands where a tracer's mode would."""
 
-    def __init__(self, model: nn.Module, fakes: FakeTensorMode) -> None:
+    def __init__(self, model: nn.Module, fakes: FakeTensorMode | None) -> None:
         # Nothing of the tracer is wanted but its place.
-        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)
+        TorchDispatchMode.__init__(self, torch._C.DispatchKey.PreDispatch)  # type: ignore[no-untyped-call]
         self._mode_key = _MODE
         self.graph, self._fakes = fx.Graph(), fakes
         self._held: list[Any] = []
@@ -81,10 +95,10 @@ class _Record(ProxyTorchDispatchMode):
             self._state.setdefault(id(tensor), name)
 
     def __enter__(self) -> Any:
-        return TorchDispatchMode.__enter__(self)
+        return TorchDispatchMode.__enter__(self)  # type: ignore[no-untyped-call]
 
     def __exit__(self, *raised: Any) -> Any:
-        return TorchDispatchMode.__exit__(self, *raised)
+        return TorchDispatchMode.__exit__(self, *raised)  # type: ignore[no-untyped-call]
 
     @classmethod
     def is_infra_mode(cls) -> bool:
@@ -108,7 +122,8 @@ class _Record(ProxyTorchDispatchMode):
         return made
 
     def placed(self, leaf: torch.Tensor) -> torch.Tensor:
-        """``leaf`` as an input."""
+        """``leaf``, or a copy of it, as an input."""
+        leaf = leaf.detach().clone() if self._fakes is None else self._fakes.from_tensor(leaf)
         node = self.graph.placeholder(f"input_{len(self._held)}")
         node.meta["val"] = leaf
         self._note(leaf, node, None)
@@ -132,7 +147,7 @@ class _Record(ProxyTorchDispatchMode):
         return node
 
     def _fake(self, leaf: torch.Tensor) -> torch.Tensor:
-        return leaf if isinstance(leaf, FakeTensor) else self._fakes.from_tensor(leaf)
+        return leaf if self._fakes is None or isinstance(leaf, FakeTensor) else self._fakes.from_tensor(leaf)
 
     def _note(self, leaf: Any, node: fx.Node, place: int | None) -> None:
         if not isinstance(leaf, torch.Tensor):
