@@ -19,7 +19,7 @@ from ._targets import Target, target_for, target_of
 from ._timed import Done, Job, counted, timed
 from ._wanted import PruneOptions, of_form, wanted
 from .hosts import Session, open_model
-from .ir import BudgetError, UsageError, check_memory
+from .ir import BudgetError, UsageError, check_memory, collected_later
 from .passes import (
     Budget,
     Grain,
@@ -116,7 +116,8 @@ def prune(
     align = target.widths() if target and asked.align is None else asked.align
     steps = _steps(asked.pipeline, budget, score, align, asked.policy)
     check_clock(steps, setting)
-    session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
+    with collected_later():
+        session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(session.graph, asked.keep)

@@ -14,7 +14,14 @@ from ._replayed import checked, replayed
 from ._search import Found, Reading, Search, has_latency
 from ._targets import Target
 from .hosts import Session
-from .ir import BudgetError, Graph, InternalError, UnsupportedError, VerificationError
+from .ir import (
+    BudgetError,
+    Graph,
+    InternalError,
+    UnsupportedError,
+    VerificationError,
+    collected_later,
+)
 from .measure import Comparison
 from .passes import Observer, Pipeline, State
 
@@ -55,8 +62,9 @@ def counted(job: Job) -> Done:
     """Plan and replay, without a clock."""
 
     def attempt(graph: Graph) -> Done:
-        state = job.pipeline(graph, job.observers)
-        return Done(state, *replayed(job.session, graph, state.graph, inplace=job.inplace))
+        with collected_later():
+            state = job.pipeline(graph, job.observers)
+            return Done(state, *replayed(job.session, graph, state.graph, inplace=job.inplace))
 
     return retried(job, attempt)
 
