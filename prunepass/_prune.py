@@ -23,7 +23,7 @@ from .drivers import (
     watched,
 )
 from .hosts import Session, layer_names, open_model
-from .ir import BudgetError, check_memory
+from .ir import BudgetError, check_memory, collected_later
 from .measure import Setting, setting_of
 from .passes import (
     AUTO,
@@ -165,7 +165,8 @@ def prune(
 
 def _run(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timings: Timings) -> Run:
     """The model opened, with what shall stay pinned."""
-    session = open_model(model, example_inputs, form=asked.form)
+    with collected_later():
+        session = open_model(model, example_inputs, form=asked.form)
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))

@@ -20,6 +20,8 @@ _NETS = ("resnet50", "mobilenet_v2", "densenet201", "convnext_tiny", "vit_b_16",
 _QUICK = ("mobilenet_v2",)
 _STAGES = ("capture", "plan", "cut", "check")
 _LIMIT, _OUR_LIMIT, _REPEATS = 90.0, 300.0, 3
+# Whole calls of prune: with one simple score and no repair, as the peer has it, and as they come.
+_CALLS: dict[str, dict[str, Any]] = {"l2": {"score": "l2", "compensate": False}, "default": {}}
 
 
 def run(options: Options) -> Table:
@@ -41,6 +43,9 @@ def run(options: Options) -> Table:
             "couple, score (l2) and select; 'cut' makes the smaller module; 'check' captures that module again and "
             "holds it against the plan, which the peer does not do. 'plans' counts how often the network's own code "
             "contradicted a plan and one more was made; their times are added.",
+            "'export' is one bare torch.export.export(strict=False) of the network; 'l2' and 'default' are whole calls "
+            "of prunepass.prune, capture and proof included: with score='l2' and compensate=False, and as it comes. "
+            "'l2 / (export + peer)' is what the whole answer costs beside those two.",
             "'peer / ours' is graph + prune over plan + cut; 'over all' is the same over capture + plan + cut + check.",
         ),
     )
@@ -54,17 +59,27 @@ def _row(name: str, repeats: int) -> Row:
         )
         for _ in range(repeats)
     ]
+    others = {
+        stage: _middle(
+            [isolated(f"torch_pruning:{stage}", limit=_OUR_LIMIT, name=name) for _ in range(repeats)]
+        )
+        for stage in ("export", *_CALLS)
+    }
     ours, peers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     mine, theirs = _middle(ours), _middle(peers)
     after = mine["plan"] + mine["cut"] if mine else None
     whole = sum(mine[stage] for stage in _STAGES) if mine else None
     peer = theirs["graph"] + theirs["prune"] if theirs else None
+    export_time, l2_time = others["export"].get("export"), others["l2"].get("l2")
+    beside = None if peer is None or export_time is None else export_time + peer
     return {
         "network": name,
         **{f"{stage} (s)": rounded(mine.get(stage)) for stage in _STAGES},
         "plans": int(mine["plans"]) if mine else None,
         "peer graph (s)": rounded(theirs.get("graph")),
         "peer prune (s)": rounded(theirs.get("prune")),
+        **{f"{stage} (s)": rounded(found.get(stage)) for stage, found in others.items()},
+        "l2 / (export + peer)": rounded(l2_time / beside) if beside and l2_time else None,
         "peer / ours": rounded(peer / after) if peer and after else None,
         "over all": rounded(peer / whole) if peer and whole else None,
         "MACs left": rounded(mine.get("macs")),
@@ -98,6 +113,40 @@ def ours(name: str) -> dict[str, Any]:
         made.pruned(inputs)
     left = graph_cost(made.small).macs / graph_cost(session.graph).macs
     return {**seconds, "check": checked(), "seconds": True, "macs": left, "plans": made.plans}
+
+
+def export(name: str) -> dict[str, Any]:
+    """One bare export of ``name``."""
+    import torch
+
+    torch.set_num_threads(1)
+    model, inputs, watch = network(name), image(), Stopwatch()
+    with watch.stage("export"):
+        torch.export.export(model, (inputs,), strict=False)
+    return {**watch.seconds, "seconds": True}
+
+
+def l2(name: str) -> dict[str, Any]:
+    """A whole call of prune with score l2 and without repair."""
+    return _whole(name, "l2")
+
+
+def default(name: str) -> dict[str, Any]:
+    """A whole call of prune as it comes."""
+    return _whole(name, "default")
+
+
+def _whole(name: str, call: str) -> dict[str, Any]:
+    import torch
+
+    import prunepass.hosts.torch  # noqa: F401 (imported by whoever has torch models at hand)
+    from prunepass import prune
+
+    torch.set_num_threads(1)
+    model, inputs, watch = network(name), image(), Stopwatch()
+    with watch.stage(call):
+        prune(model, inputs, **_CALLS[call])
+    return {**watch.seconds, "seconds": True}
 
 
 def _timed_check(watch: Stopwatch) -> Callable[[], float]:

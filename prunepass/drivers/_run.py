@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ..hosts import Session
-from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError
+from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError, collected_later
 from ..measure import Setting
 from ..passes import KINDS, Observer, Pipeline, Plan, State, couple, default_judge, graph_cost, plan_for
 from ..targets import Target
@@ -199,7 +199,8 @@ class Run:
         """
         for _ in range(_REPLANS):
             try:
-                return job()
+                with collected_later():
+                    return job()
             except UnsupportedError as mismatch:
                 constrained = self.session.constrain(self.graph, mismatch)
                 if constrained is self.graph and isinstance(mismatch.__cause__, VerificationError):

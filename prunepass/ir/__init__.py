@@ -66,6 +66,7 @@ from ._graph import Value as Value
 from ._graph import constant as constant
 from ._graph import is_float as is_float
 from ._memory import check_memory as check_memory
+from ._memory import collected_later as collected_later
 from ._notation import relation as relation
 from ._op import Aten as Aten
 from ._op import Call as Call

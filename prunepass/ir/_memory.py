@@ -5,7 +5,10 @@ A file of a few bytes can ask for gigabytes, and the proof computes twice, in fl
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 
 from ._errors import UnsupportedError, UsageError
@@ -17,6 +20,21 @@ VARIABLE = "PRUNEPASS_MEMORY"
 _GIGABYTE = 1 << 30
 _DEFAULT = 2.0
 _WIDTH = 8
+
+
+@contextmanager
+def collected_later() -> Iterator[None]:
+    """Look for garbage in cycles after the block, not in it: graphs are many small objects that live on.
+
+    Whatever no cycle holds is freed at once, arrays above all.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def check_memory(graph: Graph) -> None:

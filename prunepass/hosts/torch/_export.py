@@ -18,6 +18,7 @@ from ...ir import Origin, UnsupportedError, UsageError, registry
 from ._dropped import held, release
 from ._entered import modules_entered
 from ._foreign import mark_written
+from ._functional import made_functional
 from ._given import plain_module
 from ._inputs import Inputs, evaluation_mode, inputs_of, tensors_of
 from ._kept import attributes_kept
@@ -56,7 +57,7 @@ def export(
     model = plain_module(model)
     if isinstance(model, ExportedProgram):
         return _lowered(model, _own_tensors(model))
-    return _lowered(program_of(model, example_inputs, trace, training), _own_tensors(model))
+    return _functional(program_of(model, example_inputs, trace, training), _own_tensors(model))
 
 
 @locked
@@ -163,20 +164,37 @@ def _own_tensors(model: Any) -> set[str]:
     return named
 
 
+def _functional(program: ExportedProgram, own: Collection[str]) -> fx.GraphModule:
+    """As :func:`_lowered`, call by call where every call tells by itself what it becomes."""
+    with quiet():
+        module = program.module()
+        assert isinstance(module, fx.GraphModule)
+        _drop_guards(module)
+        if not made_functional(module):
+            return _lowered(program, own)
+        module.recompile()
+    mark_written(module, own)
+    return module
+
+
 def _lowered(program: ExportedProgram, own: Collection[str]) -> fx.GraphModule:
     """Functional aten operators; views and composites that no declaration knows are decomposed."""
     with quiet(), held(program):
         module = program.run_decompositions(_decompositions()).module()
     assert isinstance(module, fx.GraphModule)
     release(module.graph)
-    # The guards compare input shapes in Python; they are no computation of the model.
+    _drop_guards(module)
+    module.recompile()
+    mark_written(module, own)
+    return module
+
+
+def _drop_guards(module: fx.GraphModule) -> None:
+    """The guards compare input shapes in Python; they are no computation of the model."""
     for node in [node for node in module.graph.nodes if node.op == "call_module"]:
         if not node.users:
             module.graph.erase_node(node)
     module.delete_all_unused_submodules()
-    module.recompile()
-    mark_written(module, own)
-    return module
 
 
 def _decompositions() -> dict[Any, Callable[..., Any]]:

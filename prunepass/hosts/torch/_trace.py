@@ -103,6 +103,8 @@ class _Run(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if not self.entered:  # torch's own work before and after the run, far more than that of the model
+            return func(*args, **(kwargs or {}))
         given = dict(kwargs or {})
         made = func(*args, **given)
         if args and isinstance(args[0], torch.Tensor) and func in _SIZES:

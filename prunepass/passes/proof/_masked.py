@@ -9,7 +9,8 @@ import numpy as np
 from ...ir import Array, Graph, UnsupportedError, gather, walk
 from .._plan import Plan, left_inexact
 from ..coupling import couple, kept_axes
-from ._proof import TOLERANCE, masked_values, random_inputs, relative_error
+from ._difference import relative_error
+from ._proof import TOLERANCE, masked_values, random_inputs
 
 _ADVICE = "cut instead: pp.apply(plan, model, ...) computes what the masked model computes"
 

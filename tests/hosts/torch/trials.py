@@ -20,7 +20,7 @@ from prunepass.hosts.torch import (
     run,
 )
 from prunepass.ir import Graph, evaluate
-from prunepass.passes import couple, cut, plan_for
+from prunepass.passes import Coupling, Plan, couple, cut, plan_for
 
 ATTEMPTS = 16
 
@@ -33,12 +33,17 @@ def double(sample: tuple[nn.Module, Any]) -> tuple[nn.Module, Any]:
 
 def random_cut(graph: Graph, seed: int = 0, share: float = 0.5) -> Graph:
     """``graph`` with random channels of every prunable group cut, about ``share`` of them."""
-    rng, coupling = np.random.default_rng(seed), couple(graph)
-    remove = {}
+    coupling = couple(graph)
+    return cut(graph, random_plan(coupling, seed, share))
+
+
+def random_plan(coupling: Coupling, seed: int, share: float) -> Plan:
+    """The plan of :func:`random_cut`."""
+    rng, remove = np.random.default_rng(seed), {}
     for group in coupling.prunable:
         count = min(group.size - 1, round(group.size * share * rng.uniform(0.5, 1.5)))
         remove[group.name] = np.sort(rng.choice(group.size, count, replace=False))
-    return cut(graph, plan_for(coupling, remove))
+    return plan_for(coupling, remove)
 
 
 def cut_module(
