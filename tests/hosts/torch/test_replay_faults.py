@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from prunepass._host_check import host_check
+from prunepass.drivers._host_check import host_check
 from torch import nn
 from torch.nn import functional
 
