@@ -13,7 +13,7 @@ from ._contradictions import contradiction, turned
 from ._layers import sources_for
 from ._links import Fields
 from ._mismatch import ReplayMismatch
-from ._sizes import Change, Facts, Size
+from ._sizes import Change, CutSizes, Size
 from ._solve import Entry, Solution, solve
 from ._statement import attributes_read
 from ._trace import Trace
@@ -39,7 +39,7 @@ class OwnUpdates:
 
 
 def own_updates(
-    model: nn.Module, facts: Facts, trace: Trace, foreign: frozenset[int] = frozenset()
+    model: nn.Module, cut: CutSizes, trace: Trace, foreign: frozenset[int] = frozenset()
 ) -> OwnUpdates:
     """New values of the numbers that ``model`` keeps.
 
@@ -54,22 +54,22 @@ def own_updates(
         ReplayMismatch: operations want one attribute to become different sizes, or the source writes a size
             as a number.
     """
-    solution = solve(model, facts, trace)
-    mismatch = contradiction(model, facts, solution, trace)
+    solution = solve(model, cut, trace)
+    mismatch = contradiction(model, cut, solution, trace)
     if mismatch is not None:
         raise mismatch
     # Where the code's own calls and questions show what a number is for, its value is no hint.
     guessed, seen = list[Update](), trace.attributes.union(solution.wanted)
-    for path in facts.nodes:
+    for path in cut.nodes:
         module = model.get_submodule(path)
         if sources_for(type(module)) and type(module).__module__.startswith("torch.nn."):
             continue
         wish = _Wish(module, path, solution, seen)
-        rest = [change for change in facts.changes.get(path, ()) if not wish.hear(change)]
-        guessed += [*wish.updates(), *_shape_updates(wish, facts), *_from_around(model, rest, wish)]
+        rest = [change for change in cut.changes.get(path, ()) if not wish.accepts(change)]
+        guessed += [*wish.updates(), *_shape_updates(wish, cut), *_from_around(model, rest, wish)]
     stated = list(stated_updates(model, solution, foreign))
     guessed = [one for one in guessed if not any(_same(one, other) for other in stated)]
-    return OwnUpdates(stated, guessed, turned(facts.before, solution))
+    return OwnUpdates(stated, guessed, turned(cut.before, solution))
 
 
 def stated_updates(model: nn.Module, solution: Solution, foreign: frozenset[int]) -> Iterator[Update]:
@@ -134,7 +134,7 @@ class _Wish:
         self.attributes = size_attributes(self.module)
         self.settled = {one.name for one in self.seen if one.path == self.path and not one.inside}
 
-    def hear(self, change: Change) -> bool:
+    def accepts(self, change: Change) -> bool:
         """Take note of ``change``; whether attributes of this module account for all of it."""
         known, settled = set(self.attributes.values()), True
         for index, (old, new) in enumerate(change.entries()):
@@ -192,17 +192,17 @@ def _from_around(model: nn.Module, changes: Sequence[Change], inner: _Wish) -> I
     while path and changes:
         path = path.rpartition(".")[0]
         wish = _Wish(model.get_submodule(path), path, inner.solution, inner.seen)
-        changes = [change for change in changes if not wish.hear(change)]
+        changes = [change for change in changes if not wish.accepts(change)]
         yield from wish.updates()
 
 
-def _shape_updates(wish: _Wish, facts: Facts) -> Iterator[Update]:
+def _shape_updates(wish: _Wish, cut: CutSizes) -> Iterator[Update]:
     """Attributes that equal the size of axes which all change alike, where no operation states that size."""
     moved: dict[int, set[int]] = {}
-    for old, new in facts.shape_pairs(wish.path):
+    for old, new in cut.shape_pairs(wish.path):
         for one, other in zip(old, new, strict=True):
             moved.setdefault(one, set()).add(other)
-    stated = {old for change in facts.changes.get(wish.path, ()) for old, _ in change.entries()}
+    stated = {old for change in cut.changes.get(wish.path, ()) for old, _ in change.entries()}
     for name, value in wish.attributes.items():
         if name in wish.settled:
             continue

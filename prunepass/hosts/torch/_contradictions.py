@@ -11,14 +11,14 @@ from ...ir import Graph, Node, Tie, rule_of
 from ._axes import axes_of_sizes, tensor_at
 from ._mismatch import Remedy, ReplayMismatch
 from ._remedies import equal_sizes, row_of
-from ._sizes import Facts
+from ._sizes import CutSizes
 from ._solve import Entry, Solution, Turn, Wanted
 from ._statement import numbers_at
 from ._trace import Trace
 from ._tracked import Attribute, Expression, text_of, value_of
 
 
-def contradiction(model: nn.Module, facts: Facts, solution: Solution, trace: Trace) -> ReplayMismatch | None:
+def contradiction(model: nn.Module, cut: CutSizes, solution: Solution, trace: Trace) -> ReplayMismatch | None:
     """Attributes that would have to become several numbers, and sizes that the source writes as numbers.
 
     The remedy makes the numbers of each attribute equal, where it can, and pins what is written.
@@ -27,13 +27,13 @@ def contradiction(model: nn.Module, facts: Facts, solution: Solution, trace: Tra
     found = solution.contradictions
     if not written and not found:
         return None
-    said = [_written_text(facts, *entry) for entry in written[:1]]
-    ties, pins = list[Tie](), [pin for entry in written for pin in _pins(facts.before, *entry)]
+    said = [_written_text(cut, *entry) for entry in written[:1]]
+    ties, pins = list[Tie](), [pin for entry in written for pin in _pins(cut.before, *entry)]
     literal = tuple(dict.fromkeys(pins))
     for at, wanted in found.items():
         said.append(_text(model, at, wanted))
         entries = [entry for entries in wanted.values() for entry in entries]
-        alike, whole = equal_sizes(facts.before, entries, said[-1])
+        alike, whole = equal_sizes(cut.before, entries, said[-1])
         ties += alike.ties
         pins += whole.pins
     first = (written or [entries[0] for wanted in found.values() for entries in wanted.values()])[0][0]
@@ -72,8 +72,8 @@ def _is_written(entry: Entry, trace: Trace) -> bool:
     return bool(file and number.isdigit() and numbers_at(file, int(number), row_of(node.attrs[name]))[index])
 
 
-def _written_text(facts: Facts, node: Node, name: str, index: int) -> str:
-    after: Mapping[str, Any] = next(one.attrs for one in facts.after.nodes if one.name == node.name)
+def _written_text(cut: CutSizes, node: Node, name: str, index: int) -> str:
+    after: Mapping[str, Any] = next(one.attrs for one in cut.after.nodes if one.name == node.name)
     old, new = row_of(node.attrs[name])[index], row_of(after[name])[index]
     return f"size {old} is a literal at {node.origin.line} and would have to become {new}"
 

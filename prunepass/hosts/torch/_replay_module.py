@@ -24,7 +24,7 @@ from ._inputs import tensors_of
 from ._kept import Kept
 from ._lock import locked
 from ._mismatch import ReplayMismatch, first_difference
-from ._sizes import Facts, layer_sizes
+from ._sizes import CutSizes, layer_sizes
 from ._trace import Trace
 
 # Each name that is tried by itself costs a capture.
@@ -80,9 +80,9 @@ def replayed(
     target = model if inplace else copied(model)
     foreign = frozenset[int]() if inplace else foreign_holders(model)
     done = inplace.changes if isinstance(inplace, Kept) else []
-    job = _Job(target, Facts(before, after), example_inputs, foreign, done)
-    updates = own_updates(target, job.facts, trace, foreign)
-    for fewer in _fewer(updates):
+    job = _Job(target, CutSizes(before, after), example_inputs, foreign, done)
+    updates = own_updates(target, job.cut, trace, foreign)
+    for fewer in _alternatives(updates):
         with suppress(ReplayMismatch):
             return Replayed(target, tuple(_attempt(job, fewer)))
     try:
@@ -100,7 +100,7 @@ class _Job:
     """
 
     target: nn.Module
-    facts: Facts
+    cut: CutSizes
     example_inputs: Any
     foreign: frozenset[int]
     done: list[Update]
@@ -111,14 +111,14 @@ class _Job:
         Numbers that it computes from widths may change where weights can make that good.
         """
         try:
-            check_model(self.target, self.example_inputs, self.facts.before, self.facts.after)
+            check_model(self.target, self.example_inputs, self.cut.before, self.cut.after)
         except ReplayMismatch as mismatch:
             captured = mismatch.captured
             names = frozenset(name for name, _ in self.target.named_parameters(remove_duplicate=False))
-            found = None if captured is None else absorbed(self.facts.after, captured, names)
+            found = None if captured is None else absorbed(self.cut.after, captured, names)
             if captured is None or found is None or first_difference(found, captured) is not None:
                 raise
-            self.set(_tensor_updates(self.target, self.facts.after, found))
+            self.set(_tensor_updates(self.target, self.cut.after, found))
 
     def set(self, updates: Iterable[Update]) -> None:
         """Set attributes and note what they were."""
@@ -133,7 +133,7 @@ class _Job:
         del self.done[count:]
 
 
-def _fewer(updates: OwnUpdates) -> Iterator[list[Update]]:
+def _alternatives(updates: OwnUpdates) -> Iterator[list[Update]]:
     """Parts of the updates that may do: without what rests on a number alone, then with one name of it.
 
     Such an attribute is changed only where the module is wrong without: the examples need not show what
@@ -151,9 +151,9 @@ def _attempt(job: _Job, updates: list[Update], *, last: bool = False) -> list[Un
     """Change the module and check it; if anything fails it is as it was. Tells what did not follow."""
     begun = len(job.done)
     try:
-        layers = layer_sizes(job.target, job.facts)
+        layers = layer_sizes(job.target, job.cut)
         job.set(updates)
-        tensors = _tensor_updates(job.target, job.facts.before, job.facts.after)
+        tensors = _tensor_updates(job.target, job.cut.before, job.cut.after)
         job.set(tensors)
         # One after the other: a size may be derived from another one.
         for layer in layers:

@@ -30,7 +30,7 @@ class Change:
         return ((self.old, self.new),) if isinstance(self.old, int) and isinstance(self.new, int) else ()
 
 
-class Facts:
+class CutSizes:
     """Changes of a cut, looked up by module path."""
 
     def __init__(self, before: Graph, after: Graph) -> None:
@@ -65,7 +65,7 @@ class Facts:
 class LayerSize:
     """One size attribute of a torch.nn module, and how to derive it anew once the weights are written."""
 
-    facts: Facts
+    cut: CutSizes
     path: str
     module: nn.Module
     name: str
@@ -98,7 +98,7 @@ class LayerSize:
         name, _, axis = source.partition(".")
         if not axis:
             return _size(getattr(self.module, name, None))
-        owner = self.facts.input_shape(self.path, new=new) if name == "input" else None
+        owner = self.cut.input_shape(self.path, new=new) if name == "input" else None
         if name != "input":
             shape = getattr(getattr(self.module, name, None), "shape", None)
             owner = None if shape is None else tuple(shape)
@@ -111,7 +111,7 @@ class LayerSize:
     def _from_operations(self, current: Size, *, new: bool) -> Size | None:
         entries = [
             entry
-            for change in self.facts.changes.get(self.path, ())
+            for change in self.cut.changes.get(self.path, ())
             for entry in (change.entries()[-1:] if self.source == "last" else change.entries())
             if entry[0] == current
         ]
@@ -130,13 +130,13 @@ def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
-def layer_sizes(model: nn.Module, facts: Facts) -> list[LayerSize]:
+def layer_sizes(model: nn.Module, cut: CutSizes) -> list[LayerSize]:
     """Size attributes of torch.nn modules that hold, before the cut, what the table says."""
     found = []
     for path, module in model.named_modules(remove_duplicate=False):
         for name, sources in sources_for(type(module)).items():
             for source in sources if hasattr(module, name) else ():
-                size = LayerSize(facts, path, module, name, source)
+                size = LayerSize(cut, path, module, name, source)
                 if size.derive(new=False) == _plain(getattr(module, name)):
                     found.append(size)
                     break

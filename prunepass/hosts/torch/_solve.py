@@ -15,7 +15,7 @@ from torch import nn
 
 from ...ir import Node
 from ._layers import sources_for
-from ._sizes import Facts
+from ._sizes import CutSizes
 from ._trace import Trace
 from ._tracked import (
     Attribute,
@@ -89,19 +89,19 @@ class Solution:
         }
 
 
-def solve(model: nn.Module, facts: Facts, trace: Trace) -> Solution:
+def solve(model: nn.Module, cut: CutSizes, trace: Trace) -> Solution:
     """What the numbers that ``model`` keeps become when its graph becomes the cut one."""
     solution = Solution()
-    shapes = _Shapes(facts, model)
-    equations = [*_equations(facts, trace, solution), *_made_up(facts, trace)]
+    shapes = _Shapes(cut, model)
+    equations = [*_equations(cut, trace, solution), *_made_up(cut, trace)]
     _propagate(equations, shapes, solution, model)
     _propagate(list(_comparisons(trace, shapes, solution)), shapes, solution, model)
     solution.turned.extend(_turned(trace, shapes, solution, model))
     return solution
 
 
-def _equations(facts: Facts, trace: Trace, solution: Solution) -> Iterator[Equation]:
-    for changes in facts.changes.values():
+def _equations(cut: CutSizes, trace: Trace, solution: Solution) -> Iterator[Equation]:
+    for changes in cut.changes.values():
         for change in changes:
             entries = change.entries()
             found = expressions_at(trace, change.node, tuple(old for old, _ in entries))
@@ -117,10 +117,10 @@ def _equations(facts: Facts, trace: Trace, solution: Solution) -> Iterator[Equat
                     yield Equation(expression, old, new, entry)
 
 
-def _made_up(facts: Facts, trace: Trace) -> Iterator[Equation]:
+def _made_up(cut: CutSizes, trace: Trace) -> Iterator[Equation]:
     """Tables that the code makes itself: a call somewhere in the module writes their shape, up to copies."""
-    for name, old in facts.before.params.items():
-        new = facts.after.params[name]
+    for name, old in cut.before.params.items():
+        new = cut.after.params[name]
         if old.shape == new.shape or not old.origin.path:
             continue
         rows = [row for place, rows in trace.rows.items() if place[0] == old.origin.path for row in rows]
@@ -198,8 +198,8 @@ def _spreads(expression: Expression, old: int) -> bool:
 class _Shapes:
     """Sizes of tensors after the cut, by what made them."""
 
-    def __init__(self, facts: Facts, model: nn.Module) -> None:
-        self._facts, self._model = facts, model
+    def __init__(self, cut: CutSizes, model: nn.Module) -> None:
+        self._facts, self._model = cut, model
         self._found: dict[Made, tuple[int, ...] | None] = {}
 
     def size(self, axis: Axis) -> int | None:

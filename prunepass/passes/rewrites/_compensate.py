@@ -35,8 +35,8 @@ from ..analyses import (
     trace_moments,
 )
 from ..coupling import Coupling, Step, drop, steps
-from ._lack import (
-    Lack,
+from ._deficit import (
+    Deficit,
     Missing,
     alike,
     alone,
@@ -127,7 +127,7 @@ def _known_means(coupling: Coupling) -> Means:
 
 @dataclass
 class _Repair:
-    """One walk: every value's lack is absorbed by a param, passed on, or reported."""
+    """One walk: every value's deficit is absorbed by a param, passed on, or reported."""
 
     coupling: Coupling
     kept: Mapping[Atom, Index]
@@ -136,22 +136,22 @@ class _Repair:
     unrepaired: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, None] = field(default_factory=dict)
     inexact: dict[Atom, Array] = field(default_factory=dict)
-    _lacks: dict[str, Lack] = field(default_factory=dict)
-    _given: dict[str, dict[str, Lack]] = field(default_factory=dict)
+    _deficits: dict[str, Deficit] = field(default_factory=dict)
+    _given: dict[str, dict[str, Deficit]] = field(default_factory=dict)
 
     def pass_by(self, step: Step) -> None:
         """Settle what this node reads too little of."""
         cut = self._cut_reads(step)
-        short = [i for i in step.data if step.node.inputs[i] in self._lacks]
+        short = [i for i in step.data if step.node.inputs[i] in self._deficits]
         if cut or (short and step.op.flow.inflow is not None):
             self._through_weights(step, {**dict.fromkeys(short, frozenset[Atom]()), **cut})
         else:
             for position in short:
                 self._through(step, position)
         for output in step.node.outputs:
-            if output in self._lacks and output in self.coupling.graph.outputs:
-                self._fail(self._lacks[output], f"it reaches the output '{output}'")
-        drop(self._lacks, step.expired)
+            if output in self._deficits and output in self.coupling.graph.outputs:
+                self._fail(self._deficits[output], f"it reaches the output '{output}'")
+        drop(self._deficits, step.expired)
 
     def _cut_reads(self, step: Step) -> dict[int, frozenset[Atom]]:
         """Cut atoms that the node sums over, by operand."""
@@ -165,29 +165,29 @@ class _Repair:
         return found
 
     def _through_weights(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> None:
-        """A weighted sum: what its data lack, through its weights, is what its result lacks."""
+        """A weighted sum: the deficit of its data, through its weights, is that of its result."""
         step = without_cut_rows(self.coupling, step, self.kept)
-        lack = self._read(step, short)
-        if lack is None:
+        deficit = self._read(step, short)
+        if deficit is None:
             return
         if len(step.data) > 1 or any(not is_linear(self.coupling.graph, step, i) for i in short):
-            self._fail(lack, "it is no sum with fixed weights")
+            self._fail(deficit, "it is no sum with fixed weights")
             return
         position = next(iter(short))
-        whole = made_of(step, position, lack.amount)
-        made = lack.of(whole.mean(axis=shared_axes(step, position), keepdims=True))
+        whole = made_of(step, position, deficit.amount)
+        made = deficit.of(whole.mean(axis=shared_axes(step, position), keepdims=True))
         if not alike(whole, made.amount):
             self._blur(made, "what it lacks differs from place to place, as at padded borders")
         if np.any(made.amount) and not self._absorbed(step, made, result_slots(step), None):
-            self._owe(step, step.node.outputs[0], made)
+            self._carry(step, step.node.outputs[0], made)
 
-    def _read(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> Lack | None:
-        """What the operands lack; of several no more than who owes it."""
+    def _read(self, step: Step, short: Mapping[int, frozenset[Atom]]) -> Deficit | None:
+        """The deficit of the operands; of several no more than the consumers that it comes from."""
         found = [self._missing(step, position, atoms) for position, atoms in short.items()]
-        lacks = [lack for lack in found if lack is not None]
-        return lacks[0] if len(lacks) == 1 else together(lacks) if lacks else None
+        deficits = [deficit for deficit in found if deficit is not None]
+        return deficits[0] if len(deficits) == 1 else together(deficits) if deficits else None
 
-    def _missing(self, step: Step, position: int, atoms: frozenset[Atom]) -> Lack | None:
+    def _missing(self, step: Step, position: int, atoms: frozenset[Atom]) -> Deficit | None:
         """Data that the node should still get at one operand; None where it is known that there is nothing."""
         name, dims = str(step.node.inputs[position]), step.rule.operands[position] or ()
         index = kept_of(dims, self.coupling.norm, {leaf: self.kept[leaf] for leaf in atoms})
@@ -197,12 +197,12 @@ class _Repair:
         self._note_unknown(step, cut, dims, atoms)
         constant = not np.any(cut.moving)
         self.inexact = joined(self.inexact, marked(cut.moving, dims, self.coupling, atoms))
-        due = marked(cut.felt, dims, self.coupling, atoms)
-        found = Lack(cut.amount, frozenset({_label(step)}), due, constant)
-        before = self._lacks.get(name)
+        due = marked(cut.effective, dims, self.coupling, atoms)
+        found = Deficit(cut.amount, frozenset({_label(step)}), due, constant)
+        before = self._deficits.get(name)
         if before is not None:
             return found + before.of(before.amount * stays)
-        return found if np.any(cut.felt) else None
+        return found if np.any(cut.effective) else None
 
     def _note_unknown(self, step: Step, cut: Missing, dims: Dims, atoms: frozenset[Atom]) -> None:
         found = marked(cut.unknown, dims, self.coupling, atoms)
@@ -212,43 +212,43 @@ class _Repair:
             self.unrepaired[_label(step)] = f"no statistics say what the mean of {', '.join(groups)} is"
 
     def _through(self, step: Step, position: int) -> None:
-        """An operator without weights: a param of it takes the lack, or its result has it."""
-        lack = self._lacks[str(step.node.inputs[position])]
-        if self._absorbed(step, lack, data_slots(step, position), position):
+        """An operator without weights: a param of it takes the deficit, or its result has it."""
+        deficit = self._deficits[str(step.node.inputs[position])]
+        if self._absorbed(step, deficit, data_slots(step, position), position):
             return
         gain = added(step, position)
         if gain is not None:
             shape = step.call.results[0]
-            full = np.broadcast_to(lack.amount, step.call.shape(position))
-            self._owe(step, step.node.outputs[0], lack.of(np.broadcast_to(full * gain, shape)))
+            full = np.broadcast_to(deficit.amount, step.call.shape(position))
+            self._carry(step, step.node.outputs[0], deficit.of(np.broadcast_to(full * gain, shape)))
         elif carries(step, position):
             short, whole = (
                 step.op.run(
                     step.call, tuple(alone(step, i, position, amount) for i in range(len(step.call.shapes)))
                 )
-                for amount in (lack.amount, np.zeros(1))
+                for amount in (deficit.amount, np.zeros(1))
             )
             for output, with_lack, without in zip(step.node.outputs, short, whole, strict=False):
-                self._owe(step, output, lack.of(with_lack - without))
+                self._carry(step, output, deficit.of(with_lack - without))
         else:
-            self._fail(lack, f"'{_label(step)}' stands between it and the next bias")
+            self._fail(deficit, f"'{_label(step)}' stands between it and the next bias")
 
-    def _absorbed(self, step: Step, lack: Lack, slots: tuple[int, ...], position: int | None) -> bool:
-        """Note the lack for the first operand that can take it; ``position`` None: it is of the result."""
+    def _absorbed(self, step: Step, deficit: Deficit, slots: tuple[int, ...], position: int | None) -> bool:
+        """Note the deficit for the first operand that can take it; ``position`` None: it is of the result."""
         dims = step.rule.results[0] if position is None else step.rule.operands[position]
         for slot in slots:
             param = self._repairable(step, slot)
             slot_dims = step.rule.operands[slot] if slot < len(step.rule.operands) else None
             if param is None or dims is None or slot_dims is None:
                 continue
-            amount = fit(lack.amount, dims, slot_dims)
+            amount = fit(deficit.amount, dims, slot_dims)
             gain = response(step, slot) if position is None else exchange(step, position, slot)
             if amount is None or not gain:
                 continue
-            if not exactly(lack.amount, dims, amount, slot_dims):
-                self._blur(lack, f"'{param}' holds one number for what differs")
+            if not exactly(deficit.amount, dims, amount, slot_dims):
+                self._blur(deficit, f"'{param}' holds one number for what differs")
             factor = 1 / gain if position is None else gain
-            self._give(param, f"{step.node.name}:{slot}", lack.of(amount * factor))
+            self._give(param, f"{step.node.name}:{slot}", deficit.of(amount * factor))
             return True
         return False
 
@@ -257,38 +257,38 @@ class _Repair:
         param = self.coupling.graph.params.get(name) if name is not None else None
         return name if param is not None and param.trained and param.is_float else None
 
-    def _give(self, param: str, reader: str, lack: Lack) -> None:
+    def _give(self, param: str, reader: str, deficit: Deficit) -> None:
         given = self._given.setdefault(param, {})
-        given[reader] = given[reader] + lack if reader in given else lack
+        given[reader] = given[reader] + deficit if reader in given else deficit
 
-    def _owe(self, step: Step, value: str, lack: Lack) -> None:
-        """Note what a value lacks where it is not cut itself."""
+    def _carry(self, step: Step, value: str, deficit: Deficit) -> None:
+        """Note the deficit of a value where it is not cut itself."""
         dims = step.rule.results[step.node.outputs.index(value)]
         index = kept_of(dims, self.coupling.norm, self.kept)
-        lack = lack.of(staying(lack.amount, index, tuple(dim.size for dim in dims)))
-        if np.any(lack.amount):
-            self._lacks[value] = self._lacks[value] + lack if value in self._lacks else lack
+        deficit = deficit.of(staying(deficit.amount, index, tuple(dim.size for dim in dims)))
+        if np.any(deficit.amount):
+            self._deficits[value] = self._deficits[value] + deficit if value in self._deficits else deficit
 
-    def _fail(self, lack: Lack, reason: str) -> None:
-        self.inexact = joined(self.inexact, lack.due)
-        self.unrepaired.update(dict.fromkeys(sorted(lack.owers), f"nowhere to put it: {reason}"))
+    def _fail(self, deficit: Deficit, reason: str) -> None:
+        self.inexact = joined(self.inexact, deficit.due)
+        self.unrepaired.update(dict.fromkeys(sorted(deficit.consumers), f"nowhere to put it: {reason}"))
 
-    def _blur(self, lack: Lack, reason: str) -> None:
+    def _blur(self, deficit: Deficit, reason: str) -> None:
         """What is taken up is right on average only; said of constants, for which it could have been exact."""
-        self.inexact = joined(self.inexact, lack.due)
-        if lack.constant:
-            self.unrepaired.update(dict.fromkeys(sorted(lack.owers), f"on average only: {reason}"))
+        self.inexact = joined(self.inexact, deficit.due)
+        if deficit.constant:
+            self.unrepaired.update(dict.fromkeys(sorted(deficit.consumers), f"on average only: {reason}"))
 
     def settled(self) -> dict[str, tuple[float, ...]]:
         """Amounts by param, where all that read it agree."""
         shifts = {}
         for name, given in self._given.items():
-            amounts = [lack.amount for lack in given.values()]
+            amounts = [deficit.amount for deficit in given.values()]
             readers = {f"{node.name}:{at}" for node, at in self.coupling.graph.readers[name]}
             agree = all(np.allclose(amount, amounts[0], rtol=1e-6, atol=1e-12) for amount in amounts)
             if readers != set(given) or not agree or not np.all(np.isfinite(amounts[0])):
-                for lack in given.values():
-                    self._fail(lack, f"'{name}' is shared by nodes that need different amounts")
+                for deficit in given.values():
+                    self._fail(deficit, f"'{name}' is shared by nodes that need different amounts")
             elif np.any(amounts[0]):
                 shifts[name] = stored(amounts[0], self.coupling.graph, name)
         return shifts

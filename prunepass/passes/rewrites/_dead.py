@@ -19,7 +19,7 @@ from ..analyses import Constant, constants, one_sample, silences
 from ..coupling import Coupling, Step, couple, steps
 from ._compensate import Compensation, compensate
 from ._cut import cut
-from ._lack import heard_entries, marked
+from ._deficit import entries_read, marked
 
 Remove = Mapping[str, Index]
 Choose = Callable[[Coupling, Remove], Remove]
@@ -117,7 +117,7 @@ def _living(
             marks = {atom: np.ones(atom.size, bool) for atom in here}
         else:
             known = np.zeros(step.call.shape(position), bool) if constant is None else constant.known
-            moving = heard_entries(small, step, position, given) & ~known
+            moving = entries_read(small, step, position, given) & ~known
             marks = {atom: np.zeros(atom.size, bool) for atom in here}
             marks.update(marked(moving, dims, small, here))
         for atom, living in marks.items():

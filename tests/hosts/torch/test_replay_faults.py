@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from prunepass.drivers._host_check import host_check
 from torch import nn
 from torch.nn import functional
 
+from prunepass.drivers._host_check import host_check
 from prunepass.hosts.torch import ReplayMismatch, open_session
 from prunepass.hosts.torch._check import check_model
 from prunepass.ir import Array, Graph, VerificationError

@@ -1,4 +1,4 @@
-"""Amounts that values lack once channels are cut, for the walk that brings them to a bias."""
+"""Deficits: amounts that values are short of once channels are cut, for the walk that brings them to a bias."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _ALIKE = 1e-9
 
 
 @dataclass(frozen=True)
-class Lack:
-    """What a value is short of, broadcastable to it.
+class Deficit:
+    """The amount that a value is short of, broadcastable to it.
 
     Attributes:
-        owers: labels of the consumers that owe it.
+        consumers: labels of the nodes with cut inputs that it comes from.
         due: cut channels that it stands for, by atom, as marks.
         constant: whether it is so for every input, not only on average.
     """
 
     amount: Array
-    owers: frozenset[str]
+    consumers: frozenset[str]
     due: Channels = field(default_factory=dict)
     constant: bool = False
 
-    def of(self, amount: Array) -> Lack:
+    def of(self, amount: Array) -> Deficit:
         """The same of another value."""
-        return Lack(np.asarray(amount), self.owers, self.due, self.constant)
+        return Deficit(np.asarray(amount), self.consumers, self.due, self.constant)
 
-    def __add__(self, other: Lack) -> Lack:
-        owers = self.owers | other.owers
+    def __add__(self, other: Deficit) -> Deficit:
+        consumers = self.consumers | other.consumers
         both = self.constant and other.constant
-        return Lack(self.amount + other.amount, owers, joined(self.due, other.due), both)
+        return Deficit(self.amount + other.amount, consumers, joined(self.due, other.due), both)
 
 
 def joined(one: Channels, other: Channels) -> dict[Atom, Array]:
@@ -46,40 +46,40 @@ def joined(one: Channels, other: Channels) -> dict[Atom, Array]:
     return {**one, **{atom: marks | one.get(atom, marks) for atom, marks in other.items()}}
 
 
-def together(lacks: Sequence[Lack]) -> Lack:
-    """Who owes the lacks of several operands, and for what; amounts of different operands do not add up."""
-    whole = lacks[0].of(np.zeros(1))
-    for lack in lacks[1:]:
-        whole = whole + lack.of(np.zeros(1))
+def together(deficits: Sequence[Deficit]) -> Deficit:
+    """Consumers that the deficits of several operands come from, and their channels; their amounts do not add up."""
+    whole = deficits[0].of(np.zeros(1))
+    for deficit in deficits[1:]:
+        whole = whole + deficit.of(np.zeros(1))
     return whole
 
 
 @dataclass(frozen=True)
 class Missing:
-    """What a node still should get of what is cut from an operand.
+    """Entries cut from an operand that its node still reads, with their mean amounts.
 
     Attributes:
         amount: of the operand's shape, 0 where it stays.
         unknown: cut entries whose amount nobody knows and that the node does read.
         moving: cut entries that are not constant, or read with more than one factor.
-        heard: cut entries of which anything reaches the result.
+        read: cut entries of which anything reaches the result.
     """
 
     amount: Array
     unknown: Array
     moving: Array
-    heard: Array
+    read: Array
 
     @property
-    def felt(self) -> Array:
+    def effective(self) -> Array:
         """Cut entries without which the result is another one."""
-        return np.asarray(self.heard & (self.moving | (self.amount != 0)))
+        return np.asarray(self.read & (self.moving | (self.amount != 0)))
 
 
 def missing(
     coupling: Coupling, step: Step, position: int, gone: Array, mean: Array | None, given: Given
 ) -> Missing:
-    """What is cut from one operand.
+    """Cut entries of one operand.
 
     Args:
         gone: marks the entries that are cut.
@@ -91,12 +91,12 @@ def missing(
     amount = np.zeros(gone.shape) if mean is None else np.broadcast_to(mean, gone.shape)
     if constant is not None:
         amount = np.where(known, constant.amount, amount)
-    heard = gone & heard_entries(coupling, step, position, given)
-    unknown = heard & ~known if mean is None else np.zeros(gone.shape, bool)
-    return Missing(np.where(heard, amount, 0.0), unknown, heard & ~known, heard)
+    read = gone & entries_read(coupling, step, position, given)
+    unknown = read & ~known if mean is None else np.zeros(gone.shape, bool)
+    return Missing(np.where(read, amount, 0.0), unknown, read & ~known, read)
 
 
-def heard_entries(coupling: Coupling, step: Step, position: int, given: Given) -> Array:
+def entries_read(coupling: Coupling, step: Step, position: int, given: Given) -> Array:
     """Entries of an operand that some entry of the result depends on: their factors are not all zero."""
     shape = step.call.shape(position)
     quiet = step.op.flow.inflow is not None and (len(step.data) > 1 or silences(step))
