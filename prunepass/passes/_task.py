@@ -57,7 +57,9 @@ class Task:
     evaluate: Callable[[Any], float] | None = None
     tune: Callable[[Any, Any], Any] | None = None
     _count: list[int] = field(default_factory=list[int], init=False, repr=False)
-    _seen: dict[int, tuple[Any, dict[Any, Observed]]] = field(default_factory=dict, init=False, repr=False)
+    _seen: dict[tuple[int, int], tuple[Any, dict[Any, Observed]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         for part in ("loss", "evaluate", "tune"):
@@ -118,8 +120,12 @@ class Task:
         return _iterated(data() if callable(data) and not _can_iterate(data) else data)
 
     def seen_on(self, graph: Graph) -> dict[Any, Observed]:
-        """What passes have observed on ``graph``, whatever else is pinned or tied in it; theirs to fill."""
-        return self._seen.setdefault(id(graph.nodes), (graph.nodes, {}))[1]
+        """What passes have observed on ``graph``, whatever else is pinned or tied in it; theirs to fill.
+
+        A cut or a training gives other nodes or other params, and nothing of it is known yet.
+        """
+        parts = graph.nodes, graph.params
+        return self._seen.setdefault((id(parts[0]), id(parts[1])), (parts, {}))[1]
 
     def mean_loss(self, outputs: Sequence[Any], batch: Any) -> Any:
         """The loss of what a model gives: its only output, or all of them in order."""

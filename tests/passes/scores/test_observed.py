@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,21 @@ def test_each_batch_is_read_once_for_all_passes() -> None:
         graph, "score{metric=wanda} | select{budget=macs=0.6} | compensate | cut | verify", task=task_of(data)
     )
     assert len(read_batches) == 1
+
+
+def test_a_plan_that_is_made_again_reads_no_data_and_other_weights_are_observed_anew() -> None:
+    graph, read_batches = chain(), []
+
+    def data() -> Any:
+        read_batches.append(1)
+        return [np.ones((2, *graph.values["x0"].shape[1:]))]
+
+    task, steps = task_of(data), Pipeline.parse("score{metric=wanda}")
+    for again in (graph, replace(graph, pins=(("a.weight", 0, "pinned"),))):
+        steps(again, task=task)
+    assert len(read_batches) == 1
+    steps(changed(graph, {"a.weight": read(graph, "a.weight") * 2}), task=task)
+    assert len(read_batches) == 2
 
 
 def test_means_of_data_repair_what_the_model_does_not_know() -> None:
