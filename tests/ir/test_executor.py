@@ -246,6 +246,19 @@ def test_a_value_whose_samples_lie_nobody_knows_where_is_refused() -> None:
         NumpyExecutor(graph).walk({x: np.zeros((4, 3))}, wanted=graph.outputs)
 
 
+def test_samples_that_are_not_outermost_are_not_joined() -> None:
+    """Rows of two axes merged, samples inside: slices one after the other would be another order."""
+    net = Builder()
+    x = net.input(2, 3, 4)
+    merged = net.add("reshape", net.add("permute", x, order=(1, 0, 2)), shape=(6, 4))
+    y = net.add_foreign("custom::same", merged, result=(6, 4), evaluate=lambda a: (np.asarray(a),))
+    graph = net.graph(y)
+    data = np.random.default_rng(0).standard_normal((4, 3, 4))
+    with pytest.raises(UnsupportedError, match="along which axis of 'foreign_2' samples lie is not known"):
+        NumpyExecutor(graph).walk({x: data}, wanted=[y])
+    assert dict(NumpyExecutor(graph).walk({x: data}, wanted=["permute_0"]))["permute_0"].shape == (3, 4, 4)
+
+
 def test_samples_that_are_read_together_are_as_many_as_at_capture() -> None:
     net = Builder()
     x = net.input(2, 3)

@@ -64,7 +64,7 @@ ATTENTION = """(float[N,L,12] x) => (float[N,L,12] y) {
     whole = Concat<axis=0>(lead, many, width)
     o2 = Reshape(o1, whole)
     o3 = MatMul(o2, wo)
-    y = Add(o3, x)
+    y = Add(o3, n)
 }"""
 RECURRENT = """(float[4,N,5] x) => (float[4,1,N,7] y) {
     u = MatMul(x, w1)
