@@ -33,6 +33,7 @@ from .passes import (
     Pipeline,
     Plan,
     Select,
+    Task,
     Timings,
     free_outputs,
     keep_matching,
@@ -170,7 +171,7 @@ def _run(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timin
     check_memory(session.graph)
     check_runs(session, model)
     graph = keep_matching(free_outputs(session.graph, asked.free), layer_names(model, asked.keep))
-    task = None if asked.task is None else task_of(asked.task)
+    task = Task() if asked.task is None else task_of(asked.task)
     run = Run(session, model, example_inputs, graph, steps, (timings, *asked.observers), task)
     run.inplace = asked.inplace
     return run

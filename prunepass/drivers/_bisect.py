@@ -12,7 +12,6 @@ from ..ir import BudgetError, UsageError
 from ..passes import KINDS, Budget
 from ._attempt import Attempt
 from ._run import Run
-from ._tasks import part_of
 
 _CLOSE, _ROUNDING = 1e-3, 1e-9
 
@@ -74,7 +73,7 @@ class Bisect:
                 f"driver '{self.name}' halves {self.by}, which the budget {budget} does not limit",
                 advice=f"ask for {self.by}=..., or choose another cost: bisect{{by=params}}",
             )
-        part_of(run.task, "evaluate", f"driver '{self.name}'")
+        run.task.need("evaluate", f"driver '{self.name}'")
         first = run.evaluate(run.original()).accuracy or 0.0
 
         def judged(tried: Attempt) -> tuple[Attempt, str]:

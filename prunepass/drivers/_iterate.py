@@ -10,7 +10,6 @@ from ..ir import BudgetError, UsageError
 from ..passes import Budget, Cut, graph_cost
 from ._attempt import Attempt
 from ._run import Run
-from ._tasks import part_of
 from ._weights import Store
 
 # A step that was halved so often cuts next to nothing.
@@ -81,7 +80,7 @@ class Iterate:
                 advice="ask for macs, params, size or channels; driver 'latency' holds budgets of time",
             )
         for part in ("evaluate", *(("tune",) if self.tune else ())):
-            part_of(run.task, part, f"driver '{self.name}'")
+            run.task.need(part, f"driver '{self.name}'")
         return goal
 
     def _tried(

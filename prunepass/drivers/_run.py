@@ -12,7 +12,7 @@ import numpy as np
 from ..hosts import Session
 from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError, collected_later
 from ..measure import Setting
-from ..passes import KINDS, Observer, Pipeline, Plan, State, couple, default_judge, graph_cost, plan_for
+from ..passes import KINDS, Observer, Pipeline, Plan, State, Task, couple, default_judge, graph_cost, plan_for
 from ..targets import Target
 from ._attempt import Attempt, Reading, Round
 from ._curves import damage_curves
@@ -20,7 +20,7 @@ from ._judge import judged
 from ._later import Later
 from ._parts import Parts
 from ._replayed import checked, replayed
-from ._tasks import Hooks, number, part_of
+from ._tasks import Hooks
 from ._weights import Store, digest, read_weights, with_weights
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Run:
     graph: Graph
     pipeline: Pipeline
     observers: Sequence[Observer] = ()
-    task: Any = None
+    task: Task = field(default_factory=Task)
     watch: Stopwatch | None = None
     setting: Setting | None = None
     target: Target | None = None
@@ -145,7 +145,7 @@ class Run:
             return state
 
         def quality(graph: Graph) -> float:
-            return number(part_of(self.task, "evaluate", "a policy")(self._host_model(graph)))
+            return self.task.evaluated(self._host_model(graph), "a policy")
 
         if getattr(self.task, "evaluate", None) is None:
             judge = default_judge(state.graph, state.executor)
@@ -233,11 +233,11 @@ class Run:
         Raises:
             UsageError: the task has no ``evaluate``, or it gave no number.
         """
-        call = part_of(self.task, "evaluate", "this driver")
+        self.task.need("evaluate", "this driver")
         key = f"evaluate {digest(attempt.graph)}" if self.store else ""
         known = self.store.figure(key) if self.store else None
         if known is None:
-            known = self.told("evaluate", lambda: number(call(attempt.model)))
+            known = self.told("evaluate", lambda: self.task.evaluated(attempt.model))
             if self.store:
                 self.store.keep_figure(key, known)
         return replace(attempt, accuracy=known)
@@ -248,7 +248,7 @@ class Run:
         Raises:
             UsageError: the task has no ``tune``, or it left another network.
         """
-        call = part_of(self.task, "tune", "this driver")
+        call = self.task.need("tune", "this driver")
         key = f"tuned-{digest(attempt.graph)}" if self.store else ""
         weights = self.store.weights(key) if self.store else None
         if weights is not None:

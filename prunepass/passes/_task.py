@@ -132,13 +132,13 @@ class Task:
         loss = self.need("loss", "a gradient")
         return loss(outputs[0] if len(outputs) == 1 else tuple(outputs), batch)
 
-    def evaluated(self, model: Any) -> float:
+    def evaluated(self, model: Any, by: str = "an evaluation") -> float:
         """The quality of ``model``.
 
         Raises:
             UsageError: ``evaluate`` is missing, or gives no finite number.
         """
-        found = self.need("evaluate", "an evaluation")(model)
+        found = self.need("evaluate", by)(model)
         if hasattr(found, "item") and getattr(found, "shape", None) in ((), (1,)):
             found = found.item()
         if isinstance(found, bool) or not isinstance(found, Real) or not isfinite(found):
@@ -196,7 +196,8 @@ def task_of(
     Args:
         data: a DataLoader, a list of batches, one array or a dict of arrays by input name (with ``target`` or
             ``labels`` for the targets), the path of an ``.npz`` or ``.npy`` file or of a folder of images, the
-            name ``package.module:function`` of a function that returns any of these; or a task, which is completed.
+            name ``package.module:function`` of a function that returns any of these; or a task, or what has its
+            parts as attributes or keys, which is completed.
         loss, evaluate, tune: functions, or their names as ``package.module:function``.
 
     Raises:
@@ -208,7 +209,23 @@ def task_of(
         data = _named(data)()
     if isinstance(data, Task):
         return replace(data, **given)
-    return Task(_batches(data), **given)
+    whole = _parts_in(data)
+    return Task(_batches(whole.pop("data", None) if whole else data), **{**whole, **given})
+
+
+def _parts_in(given: Any) -> dict[str, Any]:
+    """Parts of a task by name, in a mapping or an object of the user's own; empty where it is something else."""
+    if isinstance(given, Mapping):
+        return (
+            {name: _named(part) if name != "data" else part for name, part in given.items()}
+            if (given and given.keys() <= _GIVE.keys())
+            else {}
+        )
+    found = {part: getattr(given, part, None) for part in _GIVE}
+    functions = [found[part] for part in ("loss", "evaluate", "tune")]
+    return (
+        {part: one for part, one in found.items() if one is not None} if any(map(callable, functions)) else {}
+    )
 
 
 def _batches(data: Any) -> Any:
