@@ -170,7 +170,7 @@ def _drop_unread(graph: fx.Graph) -> None:
 
 def _rename(graph: fx.Graph) -> None:
     """Name calls by their operators, in order, and state by what it is called."""
-    names = fx.graph._Namespace()
+    names: Any = fx.graph._Namespace()
     ordered = [node for node in graph.nodes if node.op == "placeholder"]
     ordered += [node for node in graph.nodes if node.op == "call_function"]
     ordered += [node for node in graph.nodes if node.op not in ("placeholder", "call_function")]
