@@ -111,16 +111,15 @@ def prune(
     of_form("budget", budget)
     of_form("score", score)
     setting = None if asked.backend is None else setting_of(asked.backend, asked.threads)
-    free = asked.align is None and asked.pipeline is None
-    target = _target(asked.target, budget if free else "", setting)
+    target = _target(asked.target, budget if asked.align is None and asked.pipeline is None else "", setting)
     align = target.widths() if target and asked.align is None else asked.align
     steps = _steps(asked.pipeline, budget, score, align, asked.policy)
     check_clock(steps, setting)
     with collected_later():
-        session, timings = open_model(model, example_inputs, form=asked.form), Timings.fresh()
+        session = open_model(model, example_inputs, form=asked.form)
     check_memory(session.graph)
     check_runs(session, model)
-    graph = keep_matching(session.graph, asked.keep)
+    graph, timings = keep_matching(session.graph, asked.keep), Timings.fresh()
     job = Job(model, example_inputs, session, graph, steps, (timings, *asked.observers), asked.inplace)
     with all_or_nothing(session), _advised(session):
         done = (

@@ -101,8 +101,9 @@ def _name(found: Parts | None, node: fx.Node) -> str:
 def _source(node: fx.Node) -> Any:
     """The first operand of what a call writes to, where that is no earlier write."""
     read = node.args[0]
-    given = isinstance(read, fx.Node) and read.op == "call_function" and not writes(read) and read.args
-    return read.args[0] if given else None
+    if isinstance(read, fx.Node) and read.op == "call_function" and not writes(read):
+        return next(iter(read.args), None)
+    return None
 
 
 def _is_view(node: fx.Node) -> bool:
