@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.fx.graph import _Namespace
 from torch.utils import _pytree as pytree
 
 from ._bind import is_tensor
@@ -171,7 +172,7 @@ def _drop_unread(graph: fx.Graph) -> None:
 
 def _rename(graph: fx.Graph) -> None:
     """Name calls by their operators, in order, and state by what it is called."""
-    names = fx.graph._Namespace()
+    names = _Namespace()
     ordered = [node for node in graph.nodes if node.op == "placeholder"]
     ordered += [node for node in graph.nodes if node.op == "call_function"]
     ordered += [node for node in graph.nodes if node.op not in ("placeholder", "call_function")]
