@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.fx.graph import _Namespace
 from torch.utils import _pytree as pytree
 
 from ._bind import is_tensor
@@ -100,9 +101,10 @@ def _name(found: Parts | None, node: fx.Node) -> str:
 
 def _source(node: fx.Node) -> Any:
     """The first operand of what a call writes to, where that is no earlier write."""
-    read: Any = node.args[0]
-    given = isinstance(read, fx.Node) and read.op == "call_function" and not writes(read) and read.args
-    return read.args[0] if given else None
+    read = node.args[0]
+    if isinstance(read, fx.Node) and read.op == "call_function" and not writes(read):
+        return next(iter(read.args), None)
+    return None
 
 
 def _is_view(node: fx.Node) -> bool:
@@ -170,7 +172,7 @@ def _drop_unread(graph: fx.Graph) -> None:
 
 def _rename(graph: fx.Graph) -> None:
     """Name calls by their operators, in order, and state by what it is called."""
-    names: Any = fx.graph._Namespace()
+    names = _Namespace()
     ordered = [node for node in graph.nodes if node.op == "placeholder"]
     ordered += [node for node in graph.nodes if node.op == "call_function"]
     ordered += [node for node in graph.nodes if node.op not in ("placeholder", "call_function")]
