@@ -8,9 +8,11 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
+from prunepass import Plan
 from prunepass.sweeps._journal import load
 from tests.cli import nets
 from tests.cli.tools import files
@@ -24,6 +26,13 @@ def test_a_local_cluster_prunes_and_measures_every_candidate(tmp_path: Path) -> 
     # Weights in a file of their own travel too.
     onnx.save(nets.classifier(), net, save_as_external_data=True, location="net.bin", size_threshold=0)
     budgets = ("--budgets", "0.8,0.6,0.0001", "--scores", "l2", "--duration", "0")
+    # What all candidates share travels: arrays from a file, a function by its name.
+    np.savez(tmp_path / "data.npz", x=np.ones((4, 3, 8, 8), np.float32))
+    (tmp_path / "judge.py").write_text(
+        "def accuracy(model):\n    return len(model.graph.initializers)\n", "utf-8"
+    )
+    shared = ("--policy", "uniform{by=class}", "--data", str(tmp_path / "data.npz"))
+    shared += ("--evaluate", f"{tmp_path / 'judge.py'}:accuracy")
     args = [
         sys.executable,
         "-m",
@@ -33,6 +42,7 @@ def test_a_local_cluster_prunes_and_measures_every_candidate(tmp_path: Path) -> 
         "-o",
         str(out),
         *budgets,
+        *shared,
         "--ray",
         "local",
         "--json",
@@ -44,5 +54,7 @@ def test_a_local_cluster_prunes_and_measures_every_candidate(tmp_path: Path) -> 
     assert journal is not None
     rows = journal.rows
     assert all(rows[f"macs-{budget}-l2-1"].timing is not None for budget in ("0.8", "0.6"))
+    assert rows["macs-0.6-l2-1"].accuracy == 5
+    assert Plan.load(out / "macs-0.6-l2-1" / "plan.json").options["policy"] == "uniform{by=class}"
     assert rows["macs-0.0001-l2-1"].rule == "budget"
     assert {"macs-0.6-l2-1/model.onnx", "macs-0.6-l2-1/model.onnx.data"} <= files(out)
