@@ -96,9 +96,8 @@ def _text(value: Any) -> str:
 
 
 def _code(value: Any) -> CodeType | None:
-    found = getattr(value, "__code__", None) or getattr(
-        getattr(type(value), "__call__", None), "__code__", None
-    )
+    call = getattr(type(value), "__call__", None)  # noqa: B004 (the method, not whether there is one)
+    found = getattr(value, "__code__", getattr(call, "__code__", None))
     return found if isinstance(found, CodeType) else None
 
 
