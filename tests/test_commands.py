@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from prunepass.cli import main
@@ -68,6 +69,8 @@ def _filled(folder: Path) -> Path:
     (folder / "mine.toml").write_text(to_toml(target_of("onnxruntime-x86")))
     (folder / "prune.toml").write_text('budget = "macs=0.6"\nscore = "l2"\n')
     (folder / "evaluate.py").write_text("print(0.5)\n")
+    (folder / "judge.py").write_text("def accuracy(model):\n    return 0.5\n")
+    np.savez(folder / "data.npz", x=weights(4, 3, 16, 16))
     if find_spec("torch"):
         _programs(folder)
     return folder

@@ -28,9 +28,7 @@ _KINDS: Mapping[str, Any] = {
 }
 _TASK = ("data", "evaluate")
 # A workflow says in JSON what a configuration says in TOML; Olive itself knows where models come from and go to.
-_SEARCH = tuple(
-    name for name, option in OPTIONS.items() if option.file and (option.python or name in _TASK)
-)
+_SEARCH = tuple(name for name, option in OPTIONS.items() if option.file and (option.python or name in _TASK))
 
 
 def _default(name: str) -> Any:

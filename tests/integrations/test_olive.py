@@ -115,7 +115,9 @@ def test_every_option_that_a_file_can_say_is_a_parameter_of_its_kind(pass_: Any)
     found = pass_._default_config(None)
     outside = {"out", "shape", "plan_out", "tensors_out", "report", "depfile"}
     assert set(found) == {name for name, one in OPTIONS.items() if one.file} - outside | {"plan", "plan_out"}
-    kinds = {name: found[name].type_ for name in ("policy", "align", "floor", "keep", "ratios", "allow_slower")}
+    kinds = {
+        name: found[name].type_ for name in ("policy", "align", "floor", "keep", "ratios", "allow_slower")
+    }
     want = {"policy": str, "align": int, "floor": float, "keep": list[str], "ratios": dict[str, float]}
     assert kinds == {**want, "allow_slower": bool}
     json.dumps({name: one.default_value for name, one in found.items()})
