@@ -186,6 +186,8 @@ class Options:
     allow_slower: bool = _option(False, "engine", FLAG, "Write a model that is slower there, too.")
     observers: Sequence[Observer] = _option((), "search", OBSERVERS, "Are told of each pass.", **_INSIDE)
     plan_out: str | None = _option(None, "output", TEXT, "Also write the plan.", metavar="P.json", **_OUTSIDE)
+    tensors_out: str | None = _option(None, "output", TEXT, "Store whole tensors of the plan under this name beside "
+        "it, also where it has none.", metavar="T.safetensors", shown="named by their hash", **_OUTSIDE)
     report: str | None = _option(None, "output", TEXT, "Also write a report: .html, .json, .md, .png or .pdf.",
         metavar="R", **_OUTSIDE)
     depfile: str | None = _option(None, "output", TEXT, "Also write what OUT depends on, in Makefile syntax.",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..ir import ModelError, UsageError
+from ..ir import ModelError, PrunepassError, UsageError
 
 # Names in an error.
 _NAMED = 8
@@ -36,6 +38,52 @@ def imported(name: str, advice: str) -> tuple[ModuleType, Any]:
     source, _, attributes = name.rpartition(":")
     module = _script(Path(source), name) if source.endswith(".py") else _package(source, name)
     return module, _attribute(module, attributes, name, advice)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A function of the user's by its name, so that other processes find it too.
+
+    Attributes:
+        name: as the user wrote it.
+        files: the source files that it brought in.
+    """
+
+    name: str
+    files: tuple[Path, ...] = field(default=(), compare=False)
+
+    @staticmethod
+    def of(name: str, advice: str) -> Code:
+        """The function called ``name``; raises as :func:`imported`."""
+        before = set(sys.modules)
+        module, _ = imported(name, advice)
+        return Code(name, own_files(module, before))
+
+    @property
+    def __wrapped__(self) -> Any:
+        return imported(self.name, "")[1]
+
+    def __call__(self, *given: Any) -> Any:
+        """What the function gives.
+
+        Raises:
+            UsageError: it raises.
+        """
+        made = self._guarded(lambda: self.__wrapped__(*given))
+        return self._items(made) if isinstance(made, Iterator) else made
+
+    def _items(self, made: Iterator[Any]) -> Iterator[Any]:
+        end = object()
+        while (item := self._guarded(lambda: next(made, end))) is not end:
+            yield item
+
+    def _guarded(self, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except PrunepassError:
+            raise
+        except (Exception, SystemExit) as error:  # it is the user's own code
+            raise UsageError(raised("it failed", error), where=self.name) from error
 
 
 def _package(module: str, name: str) -> ModuleType:

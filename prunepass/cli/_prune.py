@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,6 +59,7 @@ def _checked(model: str, asked: Options, config: str | None, dry_run: bool) -> L
     from ._files import check_outputs
     from ._models import check_apart, load
     from ._reports import check_report
+    from ._task import task_inputs
 
     if asked.out is None and not dry_run:
         raise UsageError("there is no output", advice="name one with -o OUT, or ask for a --dry-run")
@@ -65,13 +67,29 @@ def _checked(model: str, asked: Options, config: str | None, dry_run: bool) -> L
     if asked.target is not None:
         target_of(asked.target)
     check_clock(pipeline_of(asked), None if asked.backend is None else setting_of(asked.backend))
-    inputs = [name for name in (model, config) if name is not None]
-    outputs = (asked.out, asked.plan_out, asked.report, asked.depfile)
-    check_outputs(outputs, inputs)
+    outputs = (asked.out, asked.plan_out, _tensors(asked), asked.report, asked.depfile)
+    check_outputs(outputs, (model, *((config,) if config else ()), *task_inputs(asked)))
     loaded = load(model, asked.shape)
     loaded.check_target(asked.out)
     check_apart(loaded, *outputs)
     return loaded
+
+
+def _tensors(asked: Options) -> str | None:
+    """Where the plan's tensors shall be; it finds them beside it."""
+    from ..ir import UsageError
+    from ..passes import Tensors
+
+    if asked.tensors_out is None:
+        return None
+    Tensors().stored_as(Path(asked.tensors_out).name)
+    if asked.plan_out is None or Path(asked.tensors_out).parent != Path(asked.plan_out).parent:
+        raise UsageError(
+            "tensors are stored beside their plan",
+            where=asked.tensors_out,
+            advice="give --plan-out beside it",
+        )
+    return asked.tensors_out
 
 
 def _write(loaded: Loaded, result: Result, asked: Options, config: str | None) -> None:
@@ -83,7 +101,8 @@ def _write(loaded: Loaded, result: Result, asked: Options, config: str | None) -
     assert asked.out is not None
     with Outputs() as outputs:
         if asked.plan_out is not None:
-            result.plan.save(outputs.path(asked.plan_out))
+            beside = None if asked.tensors_out is None else Path(asked.tensors_out).name
+            result.plan.save(outputs.path(asked.plan_out), tensors=beside)
         save(loaded, result.model, outputs.path(asked.out))
         if asked.report is not None:
             write_report(outputs, asked.report, result.report, loaded, outputs.path(asked.out))

@@ -11,6 +11,7 @@ import msgspec
 from .._options import Option
 from ..ir import UsageError, parse_steps
 
+_RATIO = "write --ratio 'PATTERN=FRACTION', with a fraction kept in (0, 1]"
 _TEXT = {"type": "string"}
 _LIMIT = {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, _TEXT]}
 
@@ -63,11 +64,23 @@ def _ratios(given: Any) -> Any:
     """``PATTERN=FRACTION`` of the command line as a table; a pattern may hold ``=`` of its own."""
     if isinstance(given, Mapping) or not isinstance(given, (tuple, list)):
         return given
-    pairs = [str(one).rpartition("=") for one in given]
-    wrong = [text for text, (pattern, _, _) in zip(given, pairs, strict=True) if not pattern]
-    if wrong:
-        raise UsageError(f"'{wrong[0]}' is no ratio", advice="write --ratio 'PATTERN=FRACTION'")
-    return {pattern: fraction for pattern, _, fraction in pairs}
+    found: dict[str, str] = {}
+    for text in map(str, given):
+        pattern, _, fraction = text.rpartition("=")
+        if not pattern or not _is_fraction(fraction):
+            raise UsageError(f"'{text}' is no ratio", advice=_RATIO)
+        if found.setdefault(pattern, fraction) != fraction:
+            raise UsageError(
+                f"'{pattern}' has two ratios, {found[pattern]} and {fraction}", advice="give one"
+            )
+    return found
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return 0 < float(text) <= 1
+    except ValueError:
+        return False
 
 
 def _named(key: str) -> Spelling:

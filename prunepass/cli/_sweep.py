@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..sweeps import Row, Sweep
 
 _FAILED = 1
+_SHARED = ("ratios", "policy", "repair", "driver", "data", "evaluate")
 
 
 class _Several(click.ParamType[Any]):
@@ -61,6 +62,12 @@ _RAY = "Prune and measure on a Ray cluster: its address, or 'local'."
 @click.option("--scores", type=_Several(str, "scores"), default="auto", show_default=True, metavar="LIST")
 @click.option("--aligns", type=_Several(int, "numbers"), default="1", show_default=True, metavar="LIST")
 @declared("keep")
+@declared("ratios")
+@declared("policy")
+@declared("repair")
+@declared("driver")
+@declared("data")
+@declared("evaluate")
 @declared("backend", default="onnxruntime", show_default=True, help="The engine that is timed.")
 @declared("threads", default=1)
 @click.option("--duration", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds a model.")
@@ -73,6 +80,7 @@ _RAY = "Prune and measure on a Ray cluster: its address, or 'local'."
 def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, **options: Any) -> int:
     """Prune MODEL, an ONNX file, in every combination of budgets, scores and aligns.
 
+    All other options hold for every candidate.
     Each candidate is proven and timed against the original. FOLDER keeps models and plans, and remembers what
     is done: the same command goes on where it was stopped. A candidate that cannot be made is a row with its
     reason; exit code 1 is for a sweep that made none.
@@ -82,15 +90,18 @@ def sweep(face: Face, model: str, out: str, report: str | None, as_json: bool, *
     from ._files import check_outputs
     from ._models import check_apart, load
     from ._reports import PAGES, check_report
+    from ._settings import settings
+    from ._task import task_inputs, with_task
     from .progress import progress
 
     check_report(report, PAGES)
-    check_outputs((report,), (model,))
+    asked = with_task(settings(None, {name: options.pop(name) for name in _SHARED}))
+    check_outputs((report,), (model, *task_inputs(asked)))
     if report is not None and Path(model).suffix == ".onnx":
         check_apart(load(model), report)
     try:
         with progress(face) as shown:
-            found = run(model, out, tell=_teller(face, shown.say), **options)
+            found = run(model, out, tell=_teller(face, shown.say), **options, **asked.keywords())
     except (KeyboardInterrupt, SystemExit):
         if (Path(out) / NAME).is_file():
             face.note(f"{out} keeps what is done: the same command goes on from there")

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._options import Options
 from ..ir import UsageError
-from ._imported import imported, is_code
+from ._imported import Code, is_code
 
 _DATA = "data are a file, a folder, or package.module:function, which takes nothing and returns the batches"
 _EVALUATE = (
@@ -29,28 +29,27 @@ def with_task(asked: Options) -> Options:
     if asked.evaluate is not None:
         if not is_code(asked.evaluate):
             raise UsageError("it names no function", where=asked.evaluate, advice=_EVALUATE)
-        task["evaluate"] = imported(asked.evaluate, _EVALUATE)[1]
+        task["evaluate"] = Code.of(asked.evaluate, _EVALUATE)
     return replace(asked, task=task) if task else asked
 
 
 def _data(name: str) -> Any:
     if is_code(name):
-        return imported(name, _DATA)[1]
+        return Code.of(name, _DATA)
     path = Path(name)
     if not path.exists():
         raise UsageError("there is no such file or folder", where=name, advice=_DATA)
     return path
 
 
+def task_inputs(asked: Options) -> Iterator[Path]:
+    """Files and folders that the task names."""
+    for part in (asked.task or {}).values():
+        yield from part.files if isinstance(part, Code) else (part,)
+
+
 def task_files(asked: Options) -> Iterator[Path]:
-    """Files that the task is read from, for dependency files."""
-    for name in (asked.data, asked.evaluate):
-        if name is None:
-            continue
-        if is_code(name):
-            source = getattr(imported(name, "")[0], "__file__", None)
-            yield from (Path(source),) if source else ()
-        elif Path(name).is_dir():
-            yield from sorted(path for path in Path(name).rglob("*") if path.is_file())
-        else:
-            yield Path(name)
+    """The same with what is in the folders, for dependency files; a folder itself tells what is added to it."""
+    for path in task_inputs(asked):
+        yield path
+        yield from sorted(path.rglob("*")) if path.is_dir() else ()

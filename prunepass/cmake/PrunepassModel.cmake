@@ -3,13 +3,17 @@
 #   [PLAN plan.json]                                   apply this plan; nothing is searched
 #   [CONFIG c.toml] [BUDGET macs=0.5] [SCORE s]        or search: a plan is written beside OUTPUT
 #   [ALIGN n | TARGET_ENGINE t] [PIPELINE text]
-#   [KEEP pattern...] [SET key=value...] [PLAN_OUT p.json] [REPORT r.html]
+#   [POLICY p] [DRIVER d] [REPAIR r] [RATIOS pattern=fraction...]
+#   [DATA file|folder|code] [EVALUATE code]            code is package.module:function or file.py:function
+#   [KEEP pattern...] [FREE output...] [SET key=value...]
+#   [PLAN_OUT p.json] [TENSORS_OUT t.safetensors] [REPORT r.html]
 #   [SHAPE shape...]                                   of example inputs
 #   [CHECK] [BACKEND b] [SARIF s.json]                 fail the build where a promise does not hold
 #   [EXTERNAL_DATA] [ALL] [DEPENDS file...])
 #
 # The target `name` makes OUTPUT, and with CHECK holds it against MODEL. Its properties PRUNEPASS_OUTPUT and
-# PRUNEPASS_PLAN are the absolute paths. MODEL is a file, package.module:factory or file.py:factory; relative
+# PRUNEPASS_PLAN are the absolute paths, and PRUNEPASS_TENSORS that of the tensors of a plan that was searched: they
+# lie beside it, in TENSORS_OUT or a file named after it, which is empty where there are none. MODEL is a file, package.module:factory or file.py:factory; relative
 # inputs lie in the source folder, or in the binary folder where they do not exist in the source folder; relative
 # outputs lie in the binary folder. EXTERNAL_DATA says that weights lie in a file of their own, OUTPUT.data. BACKEND implies
 # CHECK: MODEL and OUTPUT are timed against each other.
@@ -22,10 +26,12 @@ cmake_policy(PUSH)
 cmake_policy(VERSION 3.20)
 
 function(prunepass_prune_model)
-  set(searching CONFIG BUDGET SCORE ALIGN TARGET_ENGINE PIPELINE PLAN_OUT REPORT)
+  set(searching
+      CONFIG BUDGET SCORE ALIGN TARGET_ENGINE PIPELINE POLICY DRIVER REPAIR DATA EVALUATE PLAN_OUT TENSORS_OUT REPORT)
+  set(several KEEP FREE SET RATIOS)
   cmake_parse_arguments(
     PARSE_ARGV 0 P "CHECK;EXTERNAL_DATA;ALL"
-    "TARGET;MODEL;OUTPUT;PLAN;BACKEND;SARIF;${searching}" "KEEP;SET;SHAPE;DEPENDS")
+    "TARGET;MODEL;OUTPUT;PLAN;BACKEND;SARIF;${searching}" "${several};SHAPE;DEPENDS")
   _prunepass_refuse("${P_UNPARSED_ARGUMENTS}" "does not know")
   _prunepass_refuse("${P_KEYWORDS_MISSING_VALUES}" "misses the value of")
   foreach(needed TARGET MODEL OUTPUT)
@@ -38,13 +44,14 @@ function(prunepass_prune_model)
   _prunepass_input("${P_MODEL}" model needs)
   list(APPEND needs ${P_DEPENDS})
   set(made "")
+  set(tensors "")
   set(shapes "")
   foreach(shape IN LISTS P_SHAPE)
     list(APPEND shapes --shape "${shape}")
   endforeach()
 
   if(P_PLAN)
-    foreach(option IN LISTS searching ITEMS KEEP SET)
+    foreach(option IN LISTS searching several)
       if(P_${option})
         message(FATAL_ERROR "prunepass_prune_model: PLAN says what goes; ${option} is for a search")
       endif()
@@ -85,7 +92,8 @@ function(prunepass_prune_model)
     set(all ALL)
   endif()
   add_custom_target("${P_TARGET}" ${all} DEPENDS ${products})
-  set_target_properties("${P_TARGET}" PROPERTIES PRUNEPASS_OUTPUT "${out}" PRUNEPASS_PLAN "${plan}")
+  set_target_properties("${P_TARGET}" PROPERTIES PRUNEPASS_OUTPUT "${out}" PRUNEPASS_PLAN "${plan}"
+                                               PRUNEPASS_TENSORS "${tensors}")
 endfunction()
 
 # The arguments of `prunepass prune`, into the caller's variables.
@@ -95,18 +103,33 @@ macro(_prunepass_search)
   endif()
   set(plan "${P_PLAN_OUT}")
   cmake_path(ABSOLUTE_PATH plan BASE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}" NORMALIZE)
-  set(command prune "${model}" --plan-out "${plan}")
-  list(APPEND made "${plan}")
+  if(NOT P_TENSORS_OUT)
+    cmake_path(GET plan STEM LAST_ONLY P_TENSORS_OUT)
+    string(REGEX REPLACE "[^A-Za-z0-9_-]" "_" P_TENSORS_OUT "${P_TENSORS_OUT}")
+    string(APPEND P_TENSORS_OUT ".safetensors")
+  endif()
+  cmake_path(GET plan PARENT_PATH tensors)
+  cmake_path(ABSOLUTE_PATH P_TENSORS_OUT BASE_DIRECTORY "${tensors}" NORMALIZE OUTPUT_VARIABLE tensors)
+  set(command prune "${model}" --plan-out "${plan}" --tensors-out "${tensors}")
+  list(APPEND made "${plan}" "${tensors}")
   if(P_CONFIG)
     _prunepass_input("${P_CONFIG}" config needs)
     list(APPEND command --config "${config}")
   endif()
+  foreach(key DATA EVALUATE)
+    if(P_${key})
+      _prunepass_input("${P_${key}}" P_${key} needs)
+    endif()
+  endforeach()
   if(P_REPORT)
     cmake_path(ABSOLUTE_PATH P_REPORT BASE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}" NORMALIZE)
     list(APPEND command --report "${P_REPORT}")
     list(APPEND made "${P_REPORT}")
   endif()
-  foreach(pair BUDGET=--budget SCORE=--score ALIGN=--align TARGET_ENGINE=--target PIPELINE=--pipeline KEEP=--keep SET=--set)
+  foreach(
+    pair
+    BUDGET=--budget SCORE=--score ALIGN=--align TARGET_ENGINE=--target PIPELINE=--pipeline POLICY=--policy
+    DRIVER=--driver REPAIR=--repair RATIOS=--ratio DATA=--data EVALUATE=--evaluate KEEP=--keep FREE=--free SET=--set)
     string(REPLACE "=" ";" pair "${pair}")
     list(GET pair 0 key)
     list(GET pair 1 option)

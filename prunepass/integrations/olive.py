@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ except ImportError as error:
         f"Olive cannot be imported: {error}", advice="install it with: pip install 'prunepass[onnx,olive]'"
     ) from error
 
-_KINDS: dict[str, Any] = {
-    "budget": str,
-    "score": str,
-    "align": int,
-    "target": str,
+_KINDS: Mapping[str, Any] = {
+    "whole": int,
+    "number": float,
+    "flag": bool,
+    "texts": list[str],
     "ratios": dict[str, float],
-    "repair": str,
-    "keep": list[str],
 }
+_TASK = ("data", "evaluate")
+# A workflow says in JSON what a configuration says in TOML; Olive itself knows where models come from and go to.
+_SEARCH = tuple(name for name, option in OPTIONS.items() if option.file and (option.python or name in _TASK))
 
 
 def _default(name: str) -> Any:
@@ -40,7 +42,10 @@ _PARAMS: dict[str, tuple[Any, Any, str]] = {
         None,
         "Path of a plan to apply; nothing is searched, and the options of a search are not read.",
     ),
-    **{name: (kind, _default(name), OPTIONS[name].about) for name, kind in _KINDS.items()},
+    **{
+        name: (_KINDS.get(OPTIONS[name].form.kind, str), _default(name), OPTIONS[name].about)
+        for name in _SEARCH
+    },
     "plan_out": (str, None, "Also write the plan that the search finds here."),
 }
 
@@ -67,14 +72,17 @@ def _pruned(path: str, config: Any) -> Any:
     from .._prune import prune
     from ..drivers import apply, verify
     from ..hosts.onnx import load
-    from ..passes import Plan
+    from ..passes import Plan, task_of
 
     if config.plan is not None:
         plan = Plan.load(config.plan)
         small = apply(plan, path)
         verify(load(path), small, plan)
         return small
-    options = {name: getattr(config, name) for name in _KINDS}
+    options = {name: getattr(config, name) for name in _SEARCH}
+    data, evaluate = (options.pop(name) for name in _TASK)
+    if data is not None or evaluate is not None:
+        options["task"] = task_of(data, evaluate=evaluate)
     result = prune(path, **options)
     if config.plan_out is not None:
         result.plan.save(config.plan_out)

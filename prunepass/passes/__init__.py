@@ -13,6 +13,7 @@ from ._observed import source_named as source_named
 from ._observed import source_of as source_of
 from ._observed import statistics_named as statistics_named
 from ._options import build as build
+from ._options import described as described
 from ._options import made_by as made_by
 from ._options import to_text as to_text
 from ._pipeline import Pipeline as Pipeline

@@ -70,9 +70,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             msgspec.structs.force_setattr(self, "tensors", Tensors(given))
         msgspec.structs.force_setattr(self, "format", 2 if self.tensors or self.free else 1)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan as JSON with sorted keys, and its tensors beside it; an interrupted write leaves the old."""
-        _plan_file.save(self, path)
+    def save(self, path: str | os.PathLike[str], *, tensors: str | None = None) -> None:
+        """Write the plan as JSON with sorted keys, and its tensors beside it; an interrupted write leaves the old.
+
+        Args:
+            tensors: name of their file, which is then always written, for builds that must know their outputs
+                beforehand; without, it is named by the hash of its content, and only written where there are any.
+        """
+        _plan_file.save(self, path, tensors)
 
     def to_json(self) -> str:
         """The plan as text; of its tensors it holds their file, its hash and their names."""

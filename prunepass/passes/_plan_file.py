@@ -22,9 +22,17 @@ FORMATS = (1, 2)
 NEW = ("tensors", "free")
 
 
-def to_json(plan: Plan) -> str:
-    """One JSON document with sorted keys, of the first format that can say all of it."""
-    data = msgspec.to_builtins(plan, enc_hook=_encoded)
+def to_json(plan: Plan, tensors: str | None = None) -> str:
+    """One JSON document with sorted keys, of the first format that can say all of it.
+
+    Args:
+        tensors: name of the file of its tensors; by the hash of their content without.
+    """
+
+    def encoded(value: Any) -> Any:
+        return msgspec.to_builtins(value.stored_as(tensors)) if value else None
+
+    data = msgspec.to_builtins(plan, enc_hook=encoded)
     return (
         json.dumps(
             {key: value for key, value in data.items() if value or key not in NEW}, indent=1, sort_keys=True
@@ -33,20 +41,20 @@ def to_json(plan: Plan) -> str:
     )
 
 
-def _encoded(value: Any) -> Any:
-    return msgspec.to_builtins(value.stored) if value else None
-
-
-def save(plan: Plan, path: str | os.PathLike[str]) -> None:
+def save(plan: Plan, path: str | os.PathLike[str], tensors: str | None = None) -> None:
     """Write both files; the plan appears last, and where it cannot, what was written for it goes.
 
+    Args:
+        tensors: as for :func:`to_json`; such a file is written even where there is nothing to hold.
+
     Raises:
-        UsageError: they cannot be written.
+        UsageError: they cannot be written, or the name of the tensors' file is none.
     """
     target = path_of(path, "give the name of a file")
-    made = plan.tensors.write(target.parent) if plan.tensors else None
+    needed = bool(plan.tensors) or tensors is not None
+    made = plan.tensors.write(target.parent, tensors) if needed else None
     try:
-        write_text(target, to_json(plan))
+        write_text(target, to_json(plan, tensors))
     except BaseException:
         if made is not None:
             made.unlink(missing_ok=True)
@@ -93,7 +101,7 @@ def _decoder(folder: Path) -> Any:
 def files_of(path: str | os.PathLike[str], plan: Plan) -> tuple[Path, ...]:
     """Every file that a plan at ``path`` is stored in."""
     file = Path(path)
-    return (file, file.parent / plan.tensors.stored.file) if plan.tensors else (file,)
+    return (file, file.parent / plan.tensors.file) if plan.tensors else (file,)
 
 
 def plan_schema(kind: type[Plan]) -> dict[str, Any]:

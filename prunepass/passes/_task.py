@@ -76,6 +76,10 @@ class Task:
         if not (self.data is None or callable(self.data) or _can_iterate(self.data)):
             raise UsageError(f"data of a task are batches, not {self.data!r}", advice=_GIVE["data"])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What was observed hangs on objects of this process, which another one may have others in place of."""
+        return type(self), (self.data, self.loss, self.evaluate, self.tune)
+
     def need(self, part: str, by: str) -> Any:
         """A part that must be there.
 
@@ -114,10 +118,10 @@ class Task:
 
     def _items(self, graph: Graph) -> Iterable[Any]:
         data = self.need("data", "a reader of data")
+        if callable(data) and not _can_iterate(data):
+            data = _batches(data())
         fitted = getattr(data, "of_graph", None)
-        if fitted is not None:
-            return _iterated(fitted(graph))
-        return _iterated(data() if callable(data) and not _can_iterate(data) else data)
+        return _iterated(data if fitted is None else fitted(graph))
 
     def seen_on(self, graph: Graph) -> dict[Any, Observed]:
         """What passes have observed on ``graph``, whatever else is pinned or tied in it; theirs to fill.

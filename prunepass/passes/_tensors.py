@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from ..ir import Array, UsageError
 from ._files import write_bytes
 
+_NAME = r"^[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*$"
 _ADVICE = "keep the file that was written with the plan beside it, as it was"
 
 
@@ -26,15 +28,20 @@ class StoredTensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names: of the params that it holds, in order.
     """
 
-    file: Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*$")]
+    file: Annotated[str, msgspec.Meta(pattern=_NAME)]
     hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     names: tuple[str, ...]
 
 
 class Tensors(Mapping[str, Array]):
-    """Tensors by param name; equal where their content is. They are not to be written to."""
+    """Tensors by param name; equal where their content is. They are not to be written to.
 
-    def __init__(self, arrays: Mapping[str, Any] | None = None) -> None:
+    Args:
+        read_from: name of the file that holds them already.
+    """
+
+    def __init__(self, arrays: Mapping[str, Any] | None = None, read_from: str = "") -> None:
+        self._read_from = read_from
         given = {str(name): array for name, array in sorted((arrays or {}).items())}
         self._arrays: dict[str, Array] = {
             name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in given.items()
@@ -70,9 +77,31 @@ class Tensors(Mapping[str, Array]):
         digest = hashlib.sha256(self._content).hexdigest()
         return StoredTensors(f"tensors-{digest[:16]}.safetensors", digest, tuple(self._arrays))
 
-    def write(self, folder: Path) -> Path | None:
-        """Write their file into ``folder``; what is returned is new, None where it has been there before."""
-        file = folder / self.stored.file
+    @property
+    def file(self) -> str:
+        """Name of the file that they were read from, or will be written to."""
+        return self._read_from or self.stored.file
+
+    def stored_as(self, name: str | None) -> StoredTensors:
+        """Where they are stored in a file called ``name``, by their hash without.
+
+        Raises:
+            UsageError: a plan cannot name such a file.
+        """
+        if name is None:
+            return self.stored
+        if not re.fullmatch(_NAME, name):
+            advice = "letters, digits, - and _, with single dots between them, make a name everywhere"
+            raise UsageError("a plan cannot name such a file", where=name, advice=advice)
+        return msgspec.structs.replace(self.stored, file=name)
+
+    def write(self, folder: Path, name: str | None = None) -> Path | None:
+        """Write their file into ``folder``; what is returned is new, None where it has been there before.
+
+        Args:
+            name: as for :meth:`stored_as`.
+        """
+        file = folder / self.stored_as(name).file
         if file.is_file() and file.read_bytes() == self._content:
             return None
         write_bytes(file, self._content)
@@ -98,7 +127,7 @@ class Tensors(Mapping[str, Array]):
         if hashlib.sha256(content).hexdigest() != stored.hash:
             raise altered
         try:
-            found = Tensors(load(content))
+            found = Tensors(load(content), stored.file)
         except SafetensorError as error:
             raise altered from error
         if tuple(found) != stored.names:

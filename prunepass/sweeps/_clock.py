@@ -23,7 +23,7 @@ def timed(job: Job, row: Row) -> Row:
 
     def measure(job: Job) -> Row:
         setup, model = job.setup, job.place / MODEL
-        accuracy = accuracy_of(setup, model)
+        accuracy = accuracy_of(setup, model) if setup.accuracy else row.accuracy
         timing = compare(
             (job.model, model),
             setup.backend,

@@ -43,6 +43,7 @@ def _made(job: Job) -> Row:
         score=candidate.score,
         align=candidate.align,
         keep=job.setup.keep,
+        **job.shared.keywords(),
     )
     row = _row(job, result)
     _keep(job, result)
@@ -58,6 +59,7 @@ def _row(job: Job, result: Result) -> Row:
         kept={kind: report.after[kind] / max(1, report.before[kind]) for kind in kinds},
         change=output_change(graph, cut(graph, plan)),
         proof=report.proof,
+        accuracy=None if job.setup.accuracy else job.shared.evaluated(result.model),
         widths=tuple((row.name, row.size, row.kept) for row in report.groups if not row.pins),
     )
 

@@ -24,9 +24,10 @@ def page_of_sweep(found: Sweep, *, beside: str = ".") -> Page:
         beside: the sweep's folder as seen from where the page will be; its links go there.
     """
     quality = _CHANGE
-    if found.setup.accuracy:
+    if found.setup.accuracy or found.accuracy is not None:
         first = f"{found.accuracy:.6g}" if found.accuracy is not None else "unknown"
-        meaning = f"Accuracy is what the given command prints for each candidate; for the original, {first}."
+        by = "command prints" if found.setup.accuracy else "function returns"
+        meaning = f"Accuracy is what the given {by} for each candidate; for the original, {first}."
         quality = Quality("accuracy", rising=True, meaning=meaning, original=found.accuracy)
     return Page(
         title=found.model,

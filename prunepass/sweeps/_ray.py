@@ -20,6 +20,7 @@ from ..ir import BackendError, UsageError
 from ._clock import timed
 from ._make import make
 from ._row import MODEL, Job, Row
+from ._shared import Shared
 
 CLOCK = "prunepass_clock"
 _LOCAL = "local"
@@ -30,9 +31,10 @@ Files = dict[str, bytes]
 class RayCrew:
     """A cluster, at ``address``; ``local`` starts one on this machine. It is left when the sweep ends."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, shared: Shared) -> None:
         self._address = address
         self._ray = _ray()
+        shared.check_sent(self._ray.cloudpickle.dumps)
 
     def prune(self, jobs: Sequence[Job]) -> Iterator[Row]:
         if not jobs:
@@ -40,8 +42,11 @@ class RayCrew:
         self._join()
         work = self._ray.remote(num_cpus=1)(_prune_there)
         model = self._ray.put(_files_of(jobs[0].model))
-        waiting = {work.remote(job, model): job for job in jobs}
-        for job, (row, files) in self._done(waiting):
+        # Data may be large: they travel once.
+        shared = self._ray.put(jobs[0].shared)
+        waiting = {work.remote(_alone(job), model, shared): job for job in jobs}
+        for job, found in self._done(waiting):
+            row, files = (_lost(job, found), Files()) if isinstance(found, Exception) else found
             if files:
                 _keep(job.place, files)
             yield row
@@ -55,9 +60,11 @@ class RayCrew:
             raise UsageError(f"no node of the cluster offers '{CLOCK}'", where=self._address, advice=advice)
         work = self._ray.remote(num_cpus=1, resources={CLOCK: 1})(_measure_there)
         model = self._ray.put(_files_of(jobs[0][0].model))
-        waiting = {work.remote(job, row, model, _files_of(job.place / MODEL)): job for job, row in jobs}
-        for _, row in self._done(waiting):
-            yield row
+        waiting = {
+            work.remote(_alone(job), row, model, _files_of(job.place / MODEL)): job for job, row in jobs
+        }
+        for job, found in self._done(waiting):
+            yield _lost(job, found) if isinstance(found, Exception) else found
 
     def _join(self) -> None:
         """Connect once."""
@@ -71,15 +78,33 @@ class RayCrew:
             raise BackendError(f"Ray cannot be reached: {error}", where=self._address) from error
 
     def _done(self, waiting: dict[Any, Job]) -> Iterator[tuple[Job, Any]]:
-        """Jobs with what they gave, as they are done; those that are not when this ends are called off."""
+        """Jobs with what they gave or why they failed, as they end; those that are left after this are called off."""
         left = list(waiting)
         try:
             while left:
                 (ready, *_), left = self._ray.wait(left)
-                yield waiting[ready], self._ray.get(ready)
+                yield waiting[ready], self._got(ready)
         finally:
             for task in left:
                 self._ray.cancel(task, force=True)
+
+    def _got(self, ready: Any) -> Any:
+        try:
+            return self._ray.get(ready)
+        except self._ray.exceptions.RayError as error:
+            return error
+
+
+def _alone(job: Job) -> Job:
+    """The job without what all share."""
+    return replace(job, shared=Shared())
+
+
+def _lost(job: Job, error: Exception) -> Row:
+    """A machine that went, or that lacks code or files of the user's."""
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = f"its machine failed: {said[-1] if said else type(error).__name__}"
+    return Row(candidate=job.candidate, rule="internal", reason=reason)
 
 
 def _ray() -> Any:
@@ -98,10 +123,10 @@ def _files_of(model: Path) -> Files:
     return {os.path.relpath(file, model.parent): file.read_bytes() for file in files_of(model)}
 
 
-def _prune_there(job: Job, model: Files) -> tuple[Row, Files]:
+def _prune_there(job: Job, model: Files, shared: Shared) -> tuple[Row, Files]:
     """On some machine: the row, and the candidate's files by name."""
     with tempfile.TemporaryDirectory() as folder:
-        there = _placed(job, model, Path(folder))
+        there = _placed(replace(job, shared=shared), model, Path(folder))
         row = make(there)
         files = sorted(there.place.iterdir()) if there.place.is_dir() else []
         return row, {file.name: file.read_bytes() for file in files}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from ..measure import Comparison
 from ..passes import Proof
 from ._grid import Candidate
+from ._shared import Shared
 
 MODEL, PLAN, REPORT = "model.onnx", "plan.json", "report.json"
 
@@ -22,6 +23,7 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         backend: name and version. threads, duration: of the timing, seconds.
         keep: layers that are left alone.
         accuracy: a command whose last line is a number, ``{model}`` in it being the file; empty without.
+        policy, driver, repair, ratios, task: of every prune, see :class:`Shared`; empty where not given.
     """
 
     backend: str
@@ -30,6 +32,11 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     duration: float = 3.0
     keep: tuple[str, ...] = ()
     accuracy: str = ""
+    policy: str = ""
+    driver: str = ""
+    repair: str = ""
+    ratios: Mapping[str, float] = {}
+    task: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -41,7 +48,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
         proof: as the prune found it.
         widths: (group, size, kept) of the prunable groups.
         timing: the original and the candidate, measured together.
-        accuracy: what the user's command printed.
+        accuracy: what the user's command printed, or the task's ``evaluate`` gave.
         rule, reason: why there is no candidate; ``rule`` as in messages of the command line.
     """
 
@@ -73,6 +80,7 @@ class Job:
     folder: Path
     candidate: Candidate
     setup: Setup
+    shared: Shared = field(default_factory=Shared)
 
     @property
     def place(self) -> Path:

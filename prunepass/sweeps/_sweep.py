@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,12 @@ from ..passes import Cost, graph_cost, keep_matching
 from . import _journal as journal
 from ._clock import accuracy_of, command
 from ._crew import Crew, LocalCrew
-from ._grid import Candidate, grid
+from ._grid import grid
 from ._journal import Journal
 from ._lock import held
 from ._make import PARTIAL
 from ._row import Job, Row, Setup
+from ._shared import Shared
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,7 +40,7 @@ class Sweep:
 
     Attributes:
         model: the file's name. folder: where the candidates are kept.
-        before: costs of the original. accuracy: of the original, None without a command.
+        before: costs of the original. accuracy: of the original, None where nothing tells it.
         rows: in the order asked for.
     """
 
@@ -71,6 +73,11 @@ class SweepOptions(TypedDict, total=False):
 
     kind: str
     keep: Sequence[str]
+    policy: Any
+    driver: Any
+    repair: Any
+    ratios: Mapping[str, float] | None
+    task: Any
     backend: str
     threads: int
     duration: float
@@ -98,6 +105,8 @@ def sweep(
         model: an ONNX file.
         budgets: fractions kept, of ``kind``. aligns: what channel counts are multiples of.
         keep: names or patterns of layers to leave alone.
+        policy, driver, repair, ratios, task: of every prune, as for :func:`prunepass.prune`; what the task's
+            ``evaluate`` gives is the accuracy where no command tells it.
         backend, threads, duration: of the timing, see :func:`prunepass.measure.compare`; every candidate is
             measured against the original, interleaved, while nothing else of the sweep runs there.
         accuracy: a command that prints a number as its last line, larger is better, with ``{model}`` where
@@ -114,19 +123,25 @@ def sweep(
     """
     _check_forms({**options, "budgets": budgets, "scores": scores, "aligns": aligns})
     path, place = _onnx(model), path_of(folder, "a sweep keeps what it makes in a folder")
+    wanted, shared = grid(budgets, scores, aligns, kind=options.get("kind", "macs")), Shared.of(options)
+    crew = _crew(options.get("workers", 1), options.get("ray"), shared)
+    setup = _setup(path, shared, options)
+    jobs = [Job(path, place, candidate, setup, shared) for candidate in wanted]
+    return _run(jobs, crew, options.get("tell") or _silent)
+
+
+def _setup(model: Path, shared: Shared, options: SweepOptions) -> Setup:
     builder = ready(options.get("backend", "onnxruntime"))
-    wanted = grid(budgets, scores, aligns, kind=options.get("kind", "macs"))
     timing = Timing(threads=options.get("threads", 1), duration=options.get("duration", 3.0))
-    setup = Setup(
+    return Setup(
         backend=builder.name,
         version=builder.version(),
         threads=timing.threads,
         duration=timing.duration,
         keep=layer_names(model, options.get("keep", ())),
         accuracy=options.get("accuracy", ""),
+        **shared.setup(model),
     )
-    crew = _crew(options.get("workers", 1), options.get("ray"))
-    return _run(path, place, wanted, setup, crew, options.get("tell") or _silent)
 
 
 def _check_forms(options: Mapping[str, Any]) -> None:
@@ -152,16 +167,15 @@ _FORMS: Mapping[str, Form] = {
 }
 
 
-def _run(
-    path: Path, folder: Path, wanted: Sequence[Candidate], setup: Setup, crew: Crew, tell: Tell
-) -> Sweep:
-    with held(folder):
-        known = _opened(path, folder, setup, tell)
-        for step in _rounds(known, path, folder, wanted, crew, tell):
-            step.save(folder)
+def _run(jobs: Sequence[Job], crew: Crew, tell: Tell) -> Sweep:
+    first = jobs[0]
+    with held(first.folder):
+        known = _opened(first, tell)
+        for step in _rounds(known, jobs, crew, tell):
+            step.save(first.folder)
             known = step
-    rows = tuple(known.rows[candidate.key] for candidate in wanted)
-    return Sweep(path.name, folder, setup, known.before, known.accuracy, rows)
+    rows = tuple(known.rows[job.candidate.key] for job in jobs)
+    return Sweep(first.model.name, first.folder, first.setup, known.before, known.accuracy, rows)
 
 
 def _silent(text: str) -> None:
@@ -180,18 +194,21 @@ def _onnx(model: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _crew(workers: int, ray: str | None) -> Crew:
+def _crew(workers: int, ray: str | None, shared: Shared) -> Crew:
     if workers < 1:
         raise UsageError(f"{workers} workers do nothing", advice="one at least")
     if ray is None:
+        if workers > 1:
+            shared.check_sent(pickle.dumps)
         return LocalCrew(workers)
     from ._ray import RayCrew
 
-    return RayCrew(ray)
+    return RayCrew(ray, shared)
 
 
-def _opened(path: Path, folder: Path, setup: Setup, tell: Tell) -> Journal:
-    """The folder's journal, checked; a new one where there is none."""
+def _opened(job: Job, tell: Tell) -> Journal:
+    """The journal of the folder of ``job``, checked; a new one where there is none."""
+    path, folder, setup = job.model, job.folder, job.setup
     if setup.accuracy:
         command(setup.accuracy)
     model = journal.hash_of(files_of(path))
@@ -203,7 +220,7 @@ def _opened(path: Path, folder: Path, setup: Setup, tell: Tell) -> Journal:
         return known.standing(folder)
     tell("reading the model")
     before = graph_cost(keep_matching(open_model(path).graph, setup.keep))
-    accuracy = accuracy_of(setup, path)
+    accuracy = accuracy_of(setup, path) if setup.accuracy else job.shared.evaluated(_loaded(path))
     fresh = Journal(model=model, setup=setup, before=before, accuracy=accuracy)
     fresh.save(folder)
     return fresh
@@ -211,18 +228,19 @@ def _opened(path: Path, folder: Path, setup: Setup, tell: Tell) -> Journal:
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """The file and those that hold its weights."""
-    from ..hosts.onnx import load
-
-    values = load(path).graph.initializers.values()
+    values = _loaded(path).graph.initializers.values()
     places = (getattr(value.const_value, "path", None) for value in values)
     return (path, *dict.fromkeys(Path(place) for place in places if place is not None))
 
 
-def _rounds(
-    known: Journal, path: Path, folder: Path, wanted: Sequence[Candidate], crew: Crew, tell: Tell
-) -> Iterator[Journal]:
+def _loaded(path: Path) -> Any:
+    from ..hosts.onnx import load
+
+    return load(path)
+
+
+def _rounds(known: Journal, jobs: Sequence[Job], crew: Crew, tell: Tell) -> Iterator[Journal]:
     """The journal after every step: first everything is pruned, then, while it is quiet, measured."""
-    jobs = [Job(path, folder, candidate, known.setup) for candidate in wanted]
     missing = [job for job in jobs if job.candidate.key not in known.rows]
     tell(f"pruning {len(missing)} of {len(jobs)} candidates")
     for at, row in enumerate(crew.prune(missing), 1):

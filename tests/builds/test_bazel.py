@@ -52,7 +52,8 @@ def _any(*words, **options):
     return struct(**options)
 
 attr = struct(
-    int = _any, string = _any, bool = _any, label = _any, label_list = _any, output = _any, string_list = _any)
+    int = _any, string = _any, bool = _any, label = _any, label_list = _any, output = _any, string_list = _any,
+    string_dict = _any)
 
 def depset(items):
     return items
@@ -67,24 +68,33 @@ def _file(name, **options):
     return struct(path = name, basename = name) if name else None
 
 def context():
-    attrs = {name: given.get(name, []) for name in ["keep", "settings", "shape"]}
-    for name in ["budget", "score", "target_engine", "pipeline", "backend", "config", "plan_out", "report"]:
+    attrs = {name: given.get(name, []) for name in ["keep", "free", "settings", "shape", "data"]}
+    for name in ["budget", "score", "target_engine", "pipeline", "backend", "config", "plan_out", "report",
+                 "policy", "driver", "repair", "evaluate", "samples", "tensors_out"]:
         attrs[name] = given.get(name, "")
+    attrs["ratios"] = given.get("ratios", {})
     for name in ["align", "check", "external_data"]:
         attrs[name] = given[name]
-    files = {name: _file(given.get(name)) for name in ["model", "plan", "config"]}
+    files = {name: _file(given.get(name)) for name in ["model", "plan", "config", "samples", "tensors"]}
+    outputs = ["out", "plan_out", "tensors_out", "report"]
     return struct(
         attr = struct(**attrs),
         file = struct(**files),
-        files = struct(data = given.get("data", [])),
-        outputs = struct(**{name: _file(given.get(name)) for name in ["out", "plan_out", "report"]}),
+        files = struct(data = [_file(name) for name in given.get("data", [])]),
+        outputs = struct(**{name: _file(given.get(name)) for name in outputs}),
         executable = struct(tool = "prunepass"),
         label = "//:model",
         runfiles = _any,
         actions = struct(
-            run = lambda **action: record(arguments = action["arguments"], mnemonic = action["mnemonic"]),
+            run = lambda **action: record(
+                arguments = action["arguments"],
+                mnemonic = action["mnemonic"],
+                inputs = [file.path for file in action["inputs"]],
+                outputs = [file.path for file in action["outputs"]],
+            ),
             declare_file = _file,
         ),
+        expand_location = lambda text, targets: text.replace("$(location judge.py)", "pkg/judge.py"),
     )
 """
 
@@ -102,13 +112,41 @@ def test_a_search_passes_every_option_on() -> None:
     options = {"budget": "macs=0.5", "align": 8, "keep": ["fc"], "settings": ["floor=0.1"], "report": "r.md"}
     (action,) = fake_run(model="net.onnx", out="o.onnx", plan_out="p.json", config="c.toml", **options)
     text = " ".join(action["arguments"])
-    want = "prune net.onnx --plan-out p.json --budget macs=0.5 --align 8 --keep fc --set floor=0.1"
+    want = "prune net.onnx --plan-out p.json --tensors-out p.safetensors"
+    want += " --budget macs=0.5 --align 8 --keep fc --set floor=0.1"
     assert text == f"{want} --config c.toml --report r.md -o o.onnx -q"
+
+
+def test_what_only_the_user_knows_is_passed_on_and_declared() -> None:
+    options = {"policy": "uniform{by=class}", "driver": "once", "repair": "none", "free": ["y"]}
+    task = {"samples": "d.npz", "evaluate": "$(location judge.py):judged", "data": ["pkg/judge.py"]}
+    (action,) = fake_run(model="net.onnx", out="o.onnx", ratios={"conv1": "0.75"}, **options, **task)
+    want = "--policy uniform{by=class} --driver once --repair none --free y --ratio conv1=0.75 --data d.npz"
+    assert f"{want} --evaluate pkg/judge.py:judged -o" in " ".join(action["arguments"])
+    assert action["inputs"] == ["net.onnx", "pkg/judge.py", "d.npz"]
+
+
+def test_the_tensors_of_a_plan_are_declared_wherever_they_are_made_or_read() -> None:
+    model, gate = fake_run(model="net.onnx", out="a b/o.onnx", check=True)
+    plan = ["a b/o.onnx.plan.json", "a_b_o_onnx_plan.safetensors"]  # the stub's base names are whole paths
+    assert model["outputs"] == ["a b/o.onnx", *plan]
+    assert gate["inputs"] == ["net.onnx", "a b/o.onnx", *plan]
+    (action,) = fake_run(model="net.onnx", out="o.onnx", plan_out="p.json", tensors_out="t.safetensors")
+    assert action["outputs"] == ["o.onnx", "p.json", "t.safetensors"]
+    given = {"plan": "p.json", "tensors": "t.safetensors"}
+    model, gate = fake_run(model="net.onnx", out="o.onnx", check=True, **given)
+    assert model["inputs"] == ["net.onnx", "p.json", "t.safetensors"]
+    assert gate["inputs"] == ["net.onnx", "o.onnx", "p.json", "t.safetensors"]
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"plan": "p.json", "policy": "uniform"}, "policy is for a search"),
+        ({"plan": "p.json", "samples": "d.npz"}, "samples is for a search"),
+        ({"plan": "p.json", "ratios": {"a": "0.5"}}, "ratios is for a search"),
+        ({"plan": "p.json", "tensors_out": "t.safetensors"}, "tensors_out is for a search"),
+        ({"tensors": "t.safetensors"}, "those of a plan"),
         ({"plan": "p.json", "budget": "macs=0.5"}, "budget is for a search"),
         ({"plan": "p.json", "align": 8}, "align is for a search"),
         ({"align": 8, "target_engine": "tensorrt-fp16"}, "exclude each other"),
@@ -161,7 +199,7 @@ def test_bazel_builds_the_example_and_fails_with_its_gate(bazel: SimpleNamespace
     bazel.build("//:model", "//:searched", "//:outside", "--subcommands")
     made = {path.name for path in (folder / "bazel-bin").iterdir()}
     names = {"small.onnx", "small.onnx.sarif", "searched.onnx", "found.json", "searched.md", "less.onnx"}
-    assert names | {"less.onnx.data"} <= made
+    assert names | {"less.onnx.data", "found.safetensors"} <= made
     assert "Prunepass" not in bazel.build("//:model", "--subcommands")
     make_plan(net, plan, 5)
     assert "error: [grain] " in bazel.build("//:model", expect=1)

@@ -6,9 +6,13 @@ import shutil
 import time
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 import prunepass
+import prunepass as pp
+from prunepass.passes import Tensors
 from tests.builds.tools import call, copied, make_model, make_plan
 
 HERE = Path(prunepass.__file__).parent / "cmake"
@@ -102,6 +106,69 @@ def test_a_changed_configuration_and_weights_of_their_own_make_the_model_anew(tm
         assert build(folder) == set()
 
 
+SEARCH = """find_package(Prunepass REQUIRED)
+prunepass_prune_model(TARGET m ALL MODEL net.onnx OUTPUT small.onnx PLAN_OUT "a plan.json" SCORE wanda
+  BUDGET macs=0.6 POLICY uniform{by=class} DRIVER once REPAIR none RATIOS conv1=0.75 DATA samples
+  EVALUATE judge.py:judged)
+get_target_property(tensors m PRUNEPASS_TENSORS)
+message(STATUS "tensors: ${tensors}")
+"""
+
+
+def test_what_only_the_user_knows_goes_into_a_search_and_what_changes_in_it_makes_the_model_anew(
+    generator: str, tmp_path: Path
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    folder = project(tmp_path, SEARCH)
+    (folder / "judge.py").write_text("def judged(model):\n    return 1\n", encoding="utf-8")
+    (folder / "samples").mkdir()
+    for name in ("a", "b"):
+        image.new("RGB", (32, 32), (40 * ord(name) % 255, 9, 9)).save(folder / "samples" / f"{name}.png")
+    said = configure(folder, generator=generator)
+    tensors = folder / "out put" / "a_plan.safetensors"
+    assert f"tensors: {tensors}" in said
+    assert build(folder) == {"Pruning"}
+    plan = pp.Plan.load(folder / "out put" / "a plan.json")
+    assert plan.options["policy"] == "uniform{by=class}" and plan.options["ratios"] == {"conv1": 0.75}
+    assert tensors.exists() and not plan.shifts
+    assert build(folder) == set()
+    for name in ("judge.py", "samples/a.png"):
+        time.sleep(0.01)
+        (folder / name).touch()
+        assert build(folder) == {"Pruning"}
+        assert build(folder) == set()
+    build(folder, "--target", "clean")
+    assert not tensors.exists()
+
+
+def test_the_tensors_of_a_plan_are_an_input_and_altered_ones_fail_the_build(
+    generator: str, tmp_path: Path
+) -> None:
+    text = "TARGET m ALL MODEL net.onnx PLAN plan.json OUTPUT small.onnx CHECK"
+    folder = project(tmp_path, f"find_package(Prunepass REQUIRED)\nprunepass_prune_model({text})\n")
+    bias = onnx_bias(folder / "net.onnx")
+    plan = msgspec.structs.replace(pp.Plan.load(folder / "plan.json"), tensors=bias)
+    plan.save(folder / "plan.json", tensors="plan.safetensors")
+    configure(folder, generator=generator)
+    assert build(folder) == {"Applying", "Checking"}
+    assert build(folder) == set()
+    time.sleep(0.01)
+    (folder / "plan.safetensors").touch()
+    assert "Applying" in build(folder)
+    assert build(folder) == set()
+    time.sleep(0.01)
+    (folder / "plan.safetensors").write_bytes(b"other")
+    assert "tensors of the plan were altered" in call(["cmake", "--build", "out put"], folder, expect=None)
+
+
+def onnx_bias(net: Path) -> Tensors:
+    """A whole tensor in place of the first one of one axis."""
+    import onnx
+
+    found = next(one for one in onnx.load(net).graph.initializer if len(one.dims) == 1)
+    return Tensors({found.name: np.full(tuple(found.dims), 0.25, np.float32)})
+
+
 @pytest.mark.parametrize(
     ("call_", "said"),
     [
@@ -109,6 +176,8 @@ def test_a_changed_configuration_and_weights_of_their_own_make_the_model_anew(tm
         ("TARGET m MODEL net.onnx OUTPUT o.onnx BUGET macs=1", "does not know BUGET macs=1"),
         ("TARGET m MODEL net.onnx OUTPUT o.onnx PLAN", "misses the value of PLAN"),
         ("TARGET m MODEL net.onnx OUTPUT o.onnx PLAN plan.json ALIGN 8", "ALIGN is for a search"),
+        ("TARGET m MODEL net.onnx OUTPUT o.onnx PLAN plan.json DATA d.npz", "DATA is for a search"),
+        ("TARGET m MODEL net.onnx OUTPUT o.onnx PLAN plan.json RATIOS a=0.5", "RATIOS is for a search"),
     ],
 )
 def test_a_wrong_call_stops_the_configuration(call_: str, said: str, tmp_path: Path) -> None:

@@ -15,3 +15,20 @@ def batches() -> list[Any]:
 
 def accuracy(model: Any) -> float:
     return 0.5
+
+
+def by_name() -> dict[str, Any]:
+    return {"x": np.zeros((4, 3, 8, 8), np.float32)}
+
+
+def broken(model: Any) -> float:
+    raise OSError("no disk")
+
+
+def broken_batches() -> Any:
+    yield from batches()
+    raise OSError("no disk")
+
+
+def nothing_said(model: Any) -> None:
+    return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from prunepass import UsageError
 from prunepass._options import Options
 from prunepass._prune import pipeline_of
+from prunepass.cli._imported import Code
 from prunepass.cli._settings import settings
 from prunepass.cli._task import task_files, with_task
 from tests.cli import nets
@@ -110,6 +113,32 @@ def test_repair_and_compensate_are_two_names(assignment: str, repaired: bool) ->
         (("--evaluate", "no_such_module:f"), "cannot be imported"),
         (("--evaluate", "tests.cli.plain:COUNT"), "is a int and not callable"),
         (("--policy", "p", "--pipeline", "couple"), "exclude each other"),
+        (("--policy", "uniform{of=class}"), "'uniform' has no option of"),
+        (("--policy", "uniform{by=size}"), "not by 'size'"),
+        (("--driver", "iterate{step=2}"), "step 2 must be in (0, 1]"),
+        (("--driver", "iterate{tune=maybe}"), "option tune=maybe of 'iterate' is no bool"),
+        (("--driver", "iterate", "--evaluate", "tests.cli.plain:accuracy"), "driver 'iterate' needs tune"),
+        (("--driver", "bisect{drop=0.1}"), "needs evaluate"),
+        (("--driver", "bisect{drop=0.1}", "--evaluate", "tests.cli.plain:batches"), "it failed: TypeError"),
+        (
+            ("--driver", "bisect{drop=0.1}", "--evaluate", "tests.cli.plain:nothing_said"),
+            "evaluate returned None",
+        ),
+        (
+            ("--driver", "bisect{drop=0.1}", "--evaluate", "tests.cli.plain:broken"),
+            "plain:broken: it failed: OSError",
+        ),
+        (
+            ("--score", "wanda", "--data", "tests.cli.plain:broken_batches"),
+            "broken_batches: it failed: OSError",
+        ),
+        (("--score", "wanda"), "needs data"),
+        (("--ratio", "conv0"), "'conv0' is no ratio"),
+        (("--ratio", "conv0=x"), "'conv0=x' is no ratio"),
+        (("--ratio", "conv0=nan"), "'conv0=nan' is no ratio"),
+        (("--ratio", "conv0=0"), "'conv0=0' is no ratio"),
+        (("--ratio", "conv0=0.5", "--ratio", "conv0=0.6"), "'conv0' has two ratios, 0.5 and 0.6"),
+        (("--ratio", "nowhere=0.5"), "no prunable group 'nowhere'"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(
@@ -121,15 +150,51 @@ def test_what_cannot_be_done_is_said_before_any_work(
     assert what in ran.err
 
 
+def test_a_function_gives_any_data_that_a_file_could_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    for function in ("by_name", "batches"):
+        args = ("--score", "wanda", "--data", f"tests.cli.plain:{function}", "--dry-run")
+        ran = run(capsys, "prune", net, *args)
+        assert ran.code == 0, ran.err
+
+
+BAD_DATA: dict[str, tuple[Any, str]] = {
+    "no sample": (np.zeros((0, 3, 8, 8), np.float32), "the data hold no batches"),
+    "not a number": (np.full((2, 3, 8, 8), np.nan, np.float32), "holds NaN"),
+    "another size": (np.zeros((2, 3, 9, 9), np.float32), "has shape (2, 3, 9, 9)"),
+    "objects": (np.array([{}], dtype=object), "d.npy: it cannot be read"),
+    "an empty folder": (None, "there are no images in it"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_DATA)
+def test_bad_data_are_one_error_and_leave_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    net, (data, said) = nets.save(tmp_path / "net.onnx"), BAD_DATA[kind]
+    if data is None:
+        (tmp_path / "d.npy").mkdir()
+    else:
+        np.save(tmp_path / "d.npy", data, allow_pickle=True)
+    outputs = ("-o", tmp_path / "o.onnx", "--plan-out", tmp_path / "p.json")
+    ran = run(capsys, "prune", net, *outputs, "--score", "wanda", "--data", tmp_path / "d.npy")
+    assert (ran.code, ran.out, files(tmp_path)) == (2, "", {"net.onnx", "d.npy"})
+    assert said in ran.err and ran.err.count("error:") == 1
+
+
 def test_a_task_is_made_of_files_and_functions(tmp_path: Path) -> None:
     from tests.cli import plain
 
     (tmp_path / "x.npy").write_bytes(b"")
     asked = Options(data=str(tmp_path / "x.npy"), evaluate="tests.cli.plain:accuracy")
-    assert with_task(asked).task == {"data": tmp_path / "x.npy", "evaluate": plain.accuracy}
-    assert list(task_files(asked)) == [tmp_path / "x.npy", Path(plain.__file__)]
+    assert with_task(asked).task == {"data": tmp_path / "x.npy", "evaluate": Code("tests.cli.plain:accuracy")}
+    assert list(task_files(with_task(asked))) == [tmp_path / "x.npy", Path(plain.__file__)]
     folder = Options(data=str(tmp_path))
     assert with_task(folder).task == {"data": tmp_path}
-    assert list(task_files(folder)) == [tmp_path / "x.npy"]
-    assert with_task(Options(data="tests.cli.plain:batches")).task == {"data": plain.batches}
+    assert list(task_files(with_task(folder))) == [tmp_path, tmp_path / "x.npy"]
+    assert with_task(Options(data="tests.cli.plain:batches")).task == {
+        "data": Code("tests.cli.plain:batches")
+    }
     assert with_task(Options()).task is None
