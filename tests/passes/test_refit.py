@@ -10,6 +10,7 @@ import pytest
 from prunepass import UnsupportedError
 from prunepass.ir import Array, Graph, evaluate, kept_index
 from prunepass.passes import Plan, couple, cut, left_inexact, plan_for, prove, random_inputs
+from prunepass.passes.analyses import _refit
 from prunepass.passes.rewrites._compensate import compensate
 from tests.graphs import Builder
 
@@ -165,3 +166,35 @@ def test_a_filter_of_which_nothing_is_left_to_be_normed_is_refused() -> None:
     graph = network(gained, lambda net: net.given(data, name="v"))
     with pytest.raises(UnsupportedError, match="norm of nothing"):
         planned(graph)
+
+
+def shared(count: int) -> Graph:
+    """Several convolutions that scale one standardised weight, each by a gain of its own."""
+    net = Builder()
+    x = net.add("relu", net.conv(net.input(2, 3, 9), 8, 3, path="a"))
+    common = standardised(net, net.weight(OUT, 8, 3, name="v"), "w")
+    attrs = {"stride": (1,), "padding": (0,), "dilation": (1,), "groups": 1}
+    total = ""
+    for at in range(count):
+        weight = net.add("multiply", common, net.weight(OUT, 1, 1, low=0.5, high=2.0, name=f"g{at}"))
+        made = net.add(
+            "conv", x, weight, net.weight(OUT, name=f"b{at}"), node=f"c{at}", path=f"c{at}", **attrs
+        )
+        total = net.add("add", total, made, alpha=1) if total else made
+    return net.graph(net.linear(net.add("mean", total, axes=(2,), keepdims=False), 3, path="d"))
+
+
+def test_the_work_grows_with_the_number_of_weights_and_not_with_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[object] = []
+    run = _refit.masked_run
+    monkeypatch.setattr(_refit, "masked_run", lambda *given: (runs.append(given), run(*given))[1])
+
+    def work(count: int) -> int:
+        runs.clear()
+        plan = planned(shared(count))
+        assert "a" in plan.cuts
+        return len(runs)
+
+    assert 0 < work(12) < 3 * work(5)

@@ -23,7 +23,10 @@ _EQUAL = ": save the whole module with torch.save, or cut such layers alike, wit
 
 
 class Earlier:
-    """Attributes as they were before the cut was written."""
+    """Attributes as they were before the cut was written.
+
+    Those that were set to what they are are settled all the same.
+    """
 
     def __init__(self, done: Iterable[Update]) -> None:
         self._old: dict[tuple[int, str], Update] = {}
@@ -37,6 +40,9 @@ class Earlier:
 
     def is_changed(self, owner: Any, name: str) -> bool:
         return row_of(self.value(owner, name)) != row_of(value_of(owner, name))
+
+    def is_settled(self, owner: Any, name: str) -> bool:
+        return (id(owner), name) in self._old
 
     def changes(self) -> Iterator[tuple[Any, int, int]]:
         """Owner, old and new number of every size that has changed."""
@@ -63,7 +69,7 @@ class _Claim:
 class Agreement:
     """Values of expressions before and after.
 
-    Layers, tensors, and attributes that the cut has changed say what they are; others are to be found.
+    Layers, tensors, and attributes that the cut has settled say what they are; others are to be found.
     """
 
     def __init__(self, links: Sequence[Link], earlier: Earlier) -> None:
@@ -75,7 +81,7 @@ class Agreement:
             if old is None or new is None:
                 continue
             said = self._old.setdefault(link.expr, Fraction(old))
-            if is_layers_own(link) or old != new:
+            if is_layers_own(link) or earlier.is_settled(link.owner, link.name):
                 self._claims.setdefault(link.expr, []).append(_Claim(old, new, link))
                 if said != old:
                     broken.add(link.expr)

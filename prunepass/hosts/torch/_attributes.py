@@ -73,11 +73,13 @@ def own_updates(
 
 
 def stated_updates(model: nn.Module, solution: Solution, foreign: frozenset[int]) -> Iterator[Update]:
-    """The attributes that the solution changes, rows of numbers as a whole and in their own type."""
+    """The attributes that the solution tells, rows of numbers as a whole and in their own type.
+
+    What is told to stay is set as it is: nothing that was built alike may change it.
+    """
     rows: dict[tuple[str, tuple[str, ...], str], dict[int | None, int]] = {}
     for at, value in solution.values.items():
-        if value != at.value:
-            rows.setdefault((at.path, at.inside, at.name), {})[at.index] = value
+        rows.setdefault((at.path, at.inside, at.name), {})[at.index] = value
     for (path, inside, name), entries in rows.items():
         holder = owner_of(model, path, inside)
         if id(holder) in foreign:
@@ -85,8 +87,10 @@ def stated_updates(model: nn.Module, solution: Solution, foreign: frozenset[int]
         owner, current = Fields(holder) if inside else holder, vars(holder)[name]
         if None in entries:
             yield owner, name, entries[None]
-        else:
-            yield owner, name, type(current)(entries.get(i, one) for i, one in enumerate(current))
+            continue
+        new = type(current)(entries.get(i, one) for i, one in enumerate(current))
+        if new != current or len(entries) == len(current):
+            yield owner, name, new
 
 
 def owner_of(model: nn.Module, path: str, inside: Sequence[str]) -> Any:

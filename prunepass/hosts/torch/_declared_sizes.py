@@ -61,7 +61,7 @@ def declared_sizes(
     found, settled = Declared([], []), set[tuple[int, str]]()
     for row in _by_attribute(links):
         first, verdicts = row[0][0], [agreement.joint(links) for links in row]
-        if is_layers_own(first) or _is_torchs(first.owner) or earlier.is_changed(first.owner, first.name):
+        if is_layers_own(first) or _is_torchs(first.owner) or earlier.is_settled(first.owner, first.name):
             settled.add(first.key)
         elif isinstance(first.owner, nn.Module):
             if _follow([links[0] for links in row], verdicts, found):
@@ -136,7 +136,7 @@ def _left(model: nn.Module, earlier: Earlier, settled: set[tuple[int, str]]) -> 
             value = vars(module)[name]
             if not is_size(value) or value not in moved[path] or (id(module), name) in settled:
                 continue
-            if not earlier.is_changed(module, name):
+            if not earlier.is_settled(module, name):
                 news = sorted(moved[path][value])
                 shown = ", ".join(map(str, news[:4])) + (", ..." if len(news) > 4 else "")
                 why = f"nothing tells whether it is the size that is {shown} now"

@@ -9,7 +9,7 @@ take a ratio up if, evaluated again, it leads back to the uncut weights.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from ..coupling import Coupling, below, flowing_atoms, used_weights
 Kept = Mapping[Atom, Index]
 Params = Mapping[str, Array]
 _EXACT = 1e-9
+# Far above what rounding leaves of an exact factor.
+_FACTOR = 1e-6
 # What is left of a weight's own precision where params of a type are rounded.
 _ROUNDED: Mapping[str, float] = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
@@ -99,15 +101,16 @@ class _Weights:
 
     coupling: Coupling
     kept: Kept
-    inner: Kept
     params: dict[str, Array]
-    _before: dict[str, Array] = field(default_factory=dict)
+    _original: _Run
+    _cut: _Run
 
     @staticmethod
     def of(coupling: Coupling, kept: Kept, params: Params | None = None) -> _Weights:
         flowing = flowing_atoms(coupling.graph, coupling.dims, coupling.static)
         inner = {atom: index for atom, index in kept.items() if atom not in flowing}
-        return _Weights(coupling, kept, inner, dict(params or {}))
+        given = dict(params or {})
+        return _Weights(coupling, kept, given, _Run.of(coupling, inner, {}), _Run.of(coupling, kept, given))
 
     @property
     def graph(self) -> Graph:
@@ -120,10 +123,10 @@ class _Weights:
         return used_weights(self.graph, static, below(self.graph, static, made) & static)
 
     def off(self, name: str, *, rounded: bool = False) -> bool:
-        return bool(self._wrong({name: self._after((name,), self.params)[name]}, rounded=rounded))
+        return bool(self._wrong({name: self._after((name,))[name]}, rounded=rounded))
 
     def refuse_not_finite(self, name: str) -> None:
-        before, after = self._uncut(name), self._after((name,), self.params)[name]
+        before, after = self._uncut(name), self._after((name,))[name]
         if np.all(np.isfinite(before)) and not np.all(np.isfinite(after)):
             node = self.graph.producers[name]
             raise UnsupportedError(
@@ -136,7 +139,7 @@ class _Weights:
         """Change one param so that fewer entries of the weight are off; whether there was one."""
         above = self._above(name)
         for value in reversed([value for value in self.graph.values if value in above]):
-            after = self._after((value,), self.params)[value]
+            after = self._after((value,))[value]
             if not self._wrong({value: after}):
                 continue
             for param in self._candidates(above, value):
@@ -148,12 +151,15 @@ class _Weights:
         """Scale ``param`` by what ``value`` is off by, if that puts it and some weight right, and none wrong."""
         reached = below(self.graph, self.coupling.static, (param,)) & self.coupling.static
         ends = used_weights(self.graph, self.coupling.static, reached)
-        wrong = self._wrong(self._after(ends, self.params))
         for data in self._scaled(param, value, after):
-            now = self._wrong(self._after((value, *ends), {**self.params, param: data}))
-            fewer = sum(now.values()) < sum(wrong.values())
-            if fewer and value not in now and all(now[name] <= wrong.get(name, 0) for name in now):
+            if self._wrong(self._after((value,), {param: data})):
+                continue
+            wrong, now = self._wrong(self._after(ends)), self._wrong(self._after(ends, {param: data}))
+            if sum(now.values()) < sum(wrong.values()) and all(
+                now[name] <= wrong.get(name, 0) for name in now
+            ):
                 self.params[param] = data
+                self._cut = self._cut.having({param: data})
                 return True
         return False
 
@@ -211,48 +217,85 @@ class _Weights:
         return {name: count for name, count in counts.items() if count}
 
     def _uncut(self, name: str) -> Array:
-        if name not in self._before:
-            self._before[name] = self._evaluated((name,), self.inner, {})[name]
-        return self._before[name]
+        return self._stays(self._original, (name,))[name]
 
-    def _after(self, names: Iterable[str], params: Params) -> dict[str, Array]:
-        return self._evaluated(names, self.kept, params)
+    def _after(self, names: Iterable[str], changed: Params | None = None) -> dict[str, Array]:
+        """Values after the cut; ``changed``: with other data of one param or several."""
+        run = self._cut.having(changed) if changed else self._cut
+        return self._stays(run, tuple(names))
 
-    def _evaluated(self, names: Iterable[str], kept: Kept, params: Params) -> dict[str, Array]:
-        """What stays of static values, in float64, where channels ``kept`` are masked."""
-        graph, norm, wanted = self.graph, self.coupling.norm, tuple(names)
-        above = frozenset(name for value in wanted for name in self._above(value))
-        made = {
-            name: cast(params.get(name, graph.params[name].read()), "float64")
-            for name in above
-            if name in graph.params
-        }
-        for node in graph.nodes:
-            if above.isdisjoint(node.outputs):
-                continue
-            operands = tuple(None if name is None else made[name] for name in node.inputs)
-            call, rule = call_of(graph, node), rule_of(graph, node)
-            with np.errstate(all="ignore"):
-                results = masked_run(registry()[node.op], call, rule, norm, kept, operands)
-            made.update(zip(node.outputs, (cast(array, "float64") for array in results), strict=False))
-        return {
-            name: gather(made[name], kept_of(self.coupling.dims[name], norm, self.kept)) for name in wanted
-        }
+    def _stays(self, run: _Run, names: tuple[str, ...]) -> dict[str, Array]:
+        run.make(names)
+        norm, dims = self.coupling.norm, self.coupling.dims
+        return {name: gather(run.made[name], kept_of(dims[name], norm, self.kept)) for name in names}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Static values in float64 where channels ``kept`` are masked, each computed once.
+
+    Attributes:
+        made: the values, and params with the data that they are computed from.
+    """
+
+    coupling: Coupling
+    kept: Kept
+    made: dict[str, Array]
+
+    @staticmethod
+    def of(coupling: Coupling, kept: Kept, params: Params) -> _Run:
+        return _Run(coupling, kept, {name: cast(data, "float64") for name, data in params.items()})
+
+    def having(self, params: Params) -> _Run:
+        """The run with other data of params; what is not computed from them is not computed again."""
+        changed = below(self.coupling.graph, self.coupling.static, params)
+        rest = {name: data for name, data in self.made.items() if name not in changed}
+        return _Run(self.coupling, self.kept, {**rest, **params})
+
+    def make(self, names: Iterable[str]) -> None:
+        graph = self.coupling.graph
+        missing = self._missing(names)
+        for name in missing & graph.params.keys():
+            self.made[name] = cast(graph.params[name].read(), "float64")
+        for node in graph.nodes if missing - graph.params.keys() else ():
+            if not missing.isdisjoint(node.outputs):
+                operands = tuple(None if name is None else self.made[name] for name in node.inputs)
+                call, rule = call_of(graph, node), rule_of(graph, node)
+                with np.errstate(all="ignore"):
+                    results = masked_run(
+                        registry()[node.op], call, rule, self.coupling.norm, self.kept, operands
+                    )
+                made = (cast(array, "float64") for array in results)
+                self.made.update(zip(node.outputs, made, strict=False))
+
+    def _missing(self, names: Iterable[str]) -> set[str]:
+        """What is still to be computed for these values, themselves included."""
+        found, waiting = set[str](), [name for name in names if name not in self.made]
+        while waiting:
+            name = waiting.pop()
+            found.add(name)
+            node = self.coupling.graph.producers.get(name)
+            reads = node.inputs if node else ()
+            waiting += [read for read in reads if read and read not in self.made and read not in found]
+        return found
 
 
 def _ratio(before: Array, after: Array, axes: tuple[int | None, ...]) -> Array | None:
-    """By what a value is off along ``axes``, in the least-squares sense; None where it is no finite factor."""
+    """The finite factor along ``axes`` that a value is off by; None where it is off by anything else."""
     if before.dtype.kind != "f" or not np.all(np.isfinite(after)):
         return None
     shared = [axis for axis in axes if axis is not None]
     if len(set(shared)) < len(shared):
         return None
     rest = tuple(axis for axis in range(before.ndim) if axis not in shared)
-    above, under = (before * after).sum(axis=rest), (after * after).sum(axis=rest)
+    above, under = ((one * after).sum(axis=rest, keepdims=True) for one in (before, after))
     ratio = np.where(under > 0, above / np.where(under > 0, under, 1.0), 1.0)
     if not np.all(np.isfinite(ratio)) or np.any(ratio == 0):
         return None
-    ordered = ratio.transpose([sorted(shared).index(axis) for axis in shared])
+    # Such factors on a param can only put right what is off by them.
+    if np.any(np.abs(before - after * ratio) > _FACTOR * np.max(np.abs(before), initial=0.0)):
+        return None
+    ordered = ratio.squeeze(rest).transpose([sorted(shared).index(axis) for axis in shared])
     return np.asarray(ordered.reshape([1 if axis is None else before.shape[axis] for axis in axes]))
 
 

@@ -14,6 +14,7 @@ from torch import nn
 
 import prunepass as pp
 from prunepass.hosts.torch import _replay_module as replay
+from prunepass.hosts.torch import _session as session
 from prunepass.passes import masked_values
 from tests.hosts.torch.families import FAMILIES
 
@@ -77,6 +78,22 @@ def test_a_model_is_pruned_as_it_is_configured(name: str, monkeypatch: pytest.Mo
     told = {size.place.rpartition(".")[0] for size in result.report.unchanged}
     assert (name in SAYS) <= ("config" not in told)
     assert repr(model.config) == repr(config), "the user's own configuration stays"
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gemma"])
+def test_layers_that_are_cut_unlike_are_learnt_in_as_many_replays(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, replays = FAMILIES[name], list[object]()
+    replayed = session.replayed
+    monkeypatch.setattr(
+        session, "replayed", lambda *given, **how: (replays.append(given), replayed(*given, **how))[1]
+    )
+    model, inputs = family.make(), dict(zip(family.inputs, family.draw(), strict=True))
+    result = pp.prune(model, inputs, budget="macs=0.5", score="l2")
+    assert len(replays) <= MOST_REPLAYS
+    assert not result.plan.pins
+    assert_masked(model, inputs, result)
 
 
 def pairs(model: nn.Module, small: nn.Module, part: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
