@@ -245,7 +245,7 @@ class Run:
 
     def _evaluated(self, attempt: Attempt) -> float:
         """What ``evaluate`` gives of a model that it leaves as it was."""
-        if attempt.check.drawn:
+        if attempt.check is not None and attempt.check.drawn:
             return self.task.evaluated(attempt.model)
         before = outputs_of(self.session, attempt.model, attempt.graph)
         found = self.task.evaluated(attempt.model)

@@ -307,5 +307,5 @@ class Ends:
 @pytest.mark.parametrize("given", [None, 3.0, "many", ((1.0, 2.0), (3.0,))])
 def test_a_statistic_that_finishes_with_no_array_is_one_clear_error(given: Any) -> None:
     graph = chain()
-    with pytest.raises(UsageError, match="is no array of numbers|tells nothing of single channels"):
+    with pytest.raises(UsageError, match=r"is no array of numbers|tells nothing of single channels"):
         seen_of(graph, feeds_of(np.ones((2, *graph.values["x0"].shape[1:])), 2), Ends(given))
