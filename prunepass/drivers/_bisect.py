@@ -40,7 +40,7 @@ class Bisect:
     def __post_init__(self) -> None:
         if self.by not in KINDS:
             raise UsageError(f"there is no cost '{self.by}'", advice=f"there are {', '.join(KINDS)}")
-        if self.drop < 0 or self.rounds < 1:
+        if not self.drop >= 0 or self.rounds < 1:
             raise UsageError(f"drop {self.drop:g} must be 0 or more, rounds {self.rounds} 1 or more")
 
     def __call__(self, run: Run) -> Attempt:

@@ -61,7 +61,12 @@ def check_runs(session: Session, model: Any) -> None:
 
 def run_once(session: Session, model: Any) -> None:
     """Run a model of the session's host on its inputs; raises as its ``run``."""
-    session.run(model, _typed(session.graph, session.feeds() or random_inputs(session.graph)))
+    outputs_of(session, model, session.graph)
+
+
+def outputs_of(session: Session, model: Any, graph: Graph) -> list[Array]:
+    """Outputs of a model of the session's host, cut as ``graph``, on the example inputs."""
+    return session.run(model, _typed(graph, session.feeds() or random_inputs(graph)))
 
 
 def host_check(session: Session, pruned: Any, small: Graph) -> HostCheck:

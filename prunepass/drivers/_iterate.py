@@ -41,7 +41,7 @@ class Iterate:
     journal: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < self.step <= 1 or self.drop < 0 or self.rounds < 1:
+        if not 0 < self.step <= 1 or not self.drop >= 0 or self.rounds < 1:
             raise UsageError(
                 f"step {self.step:g} must be in (0, 1], drop {self.drop:g} 0 or more, rounds {self.rounds} 1 or more"
             )

@@ -16,6 +16,7 @@ from ..passes import KINDS, Observer, Pipeline, Plan, State, Task, couple, defau
 from ..targets import Target
 from ._attempt import Attempt, Reading, Round
 from ._curves import damage_curves
+from ._host_check import outputs_of
 from ._judge import judged
 from ._later import Later
 from ._parts import Parts
@@ -237,10 +238,24 @@ class Run:
         key = f"evaluate {digest(attempt.graph)}" if self.store else ""
         known = self.store.figure(key) if self.store else None
         if known is None:
-            known = self.told("evaluate", lambda: self.task.evaluated(attempt.model))
+            known = self.told("evaluate", lambda: self._evaluated(attempt))
             if self.store:
                 self.store.keep_figure(key, known)
         return replace(attempt, accuracy=known)
+
+    def _evaluated(self, attempt: Attempt) -> float:
+        """What ``evaluate`` gives of a model that it leaves as it was."""
+        if attempt.check is not None and attempt.check.drawn:
+            return self.task.evaluated(attempt.model)
+        before = outputs_of(self.session, attempt.model, attempt.graph)
+        found = self.task.evaluated(attempt.model)
+        after = outputs_of(self.session, attempt.model, attempt.graph)
+        if not all(np.array_equal(*pair, equal_nan=True) for pair in zip(before, after, strict=True)):
+            raise UsageError(
+                "evaluate changed the model: its outputs are others than before",
+                advice="evaluate in evaluation mode, model.eval(), and calibrate a copy: copy.deepcopy(model)",
+            )
+        return found
 
     def tune(self, attempt: Attempt) -> Attempt:
         """Let the task train the model of ``attempt``, in place or by giving back another one of its type.
@@ -308,6 +323,17 @@ class Run:
 
 
 def _trained(tune: Callable[..., Any], model: Any, progress: Callable[[float], None]) -> Any:
-    """What ``tune`` gave where that is a model; else the one that it got."""
+    """What ``tune`` gave where that is a model; else the one that it got.
+
+    Raises:
+        UsageError: it gave a model of another type.
+    """
     made = tune(model, Hooks(progress))
-    return made if isinstance(made, type(model)) else model
+    if isinstance(made, type(model)):
+        return made
+    if set(type(made).__mro__) & set(type(model).__mro__) - {object}:
+        raise UsageError(
+            f"tune got a {type(model).__name__} and gave a {type(made).__name__} back",
+            advice="train the model in place and return nothing, or return it",
+        )
+    return model

@@ -69,7 +69,7 @@ class Score:
             state, seen = observed(state, scores.source_of(score), needs, f"score '{metric}'")
             found = scores.judged(score, coupling, seen)
         else:
-            found = score(coupling)
+            found = scores.scored(score, coupling)
         return state.having(metric=metric, candidates={metric: found}, per=per)
 
     @property

@@ -76,7 +76,7 @@ def test_a_budget_that_no_candidate_holds_is_an_error_with_the_reason() -> None:
         ("bisect", "dead", "nothing to halve"),
         ("bisect", "macs=0.5", "needs evaluate|needs the task's 'evaluate'"),
         ("latency", "macs=0.5", "holds a budget of time"),
-        ("once | once", "macs=0.5", "is 2 drivers"),
+        ("once | once", "macs=0.5", "no driver but 2"),
         ("twice", "macs=0.5", "no driver 'twice'"),
         (Bisect, "macs=0.5", "driver is text or what it makes"),
         (3, "macs=0.5", "driver is text or what it makes"),

@@ -162,9 +162,9 @@ def test_a_finished_run_is_read_back_from_its_journal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["0.9", None, float("nan"), True, torch.ones(2), object()])
 def test_evaluate_gives_one_number(given: Any) -> None:
-    with pytest.raises(pp.UsageError, match=r"evaluate gave .* no finite number") as error:
+    with pytest.raises(pp.UsageError, match=r"evaluate returned .* no number") as error:
         prune(Script([given]), driver=Iterate())
-    assert "larger the better" in error.value.advice
+    assert "larger is better" in error.value.advice
 
 
 def test_a_tensor_of_one_entry_is_a_number() -> None:
@@ -202,6 +202,31 @@ def test_training_that_diverges_is_refused() -> None:
         prune(Diverging([0.9]), driver=Iterate())
 
 
+def test_a_model_of_another_type_is_no_training() -> None:
+    class Other(Script):
+        def tune(self, model: Any, hooks: Hooks) -> Any:
+            return torch.nn.Linear(2, 2)
+
+    with pytest.raises(pp.UsageError, match="and gave a Linear back"):
+        prune(Other([0.9]), driver=Iterate())
+
+
+@pytest.mark.parametrize("of", ["weights", "statistics"])
+def test_an_evaluation_that_changes_the_model_is_refused(of: str) -> None:
+    class Changing(Script):
+        def evaluate(self, model: Any) -> Any:
+            with torch.no_grad():
+                if of == "weights":
+                    next(model.parameters()).mul_(2)
+                else:
+                    model.train()(EXAMPLE + 1)
+            return super().evaluate(model)
+
+    model = digits.net() if of == "statistics" else None
+    with pytest.raises(pp.UsageError, match="evaluate changed the model"):
+        prune(Changing([0.9]), model=model, driver=Iterate())
+
+
 def test_plans_of_two_rounds_in_the_wrong_order_are_refused() -> None:
     model = digits.plain()
     first = prune(None, "macs=0.8", model)
@@ -214,7 +239,11 @@ def test_plans_of_two_rounds_in_the_wrong_order_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "driver", ["iterate{step=0}", "iterate{drop=-1}", "iterate{step=x}", "iterate{stop=1}"]
+    "driver",
+    [
+        *("iterate{step=0}", "iterate{drop=-1}", "iterate{step=x}", "iterate{stop=1}"),
+        *("iterate{drop=nan}", "bisect{drop=nan}"),
+    ],
 )
 def test_options_out_of_range_are_refused(driver: str) -> None:
     with pytest.raises(pp.UsageError):

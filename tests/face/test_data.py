@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import prunepass as pp
 from prunepass.hosts import Session, open_model
-from prunepass.passes import couple, source_of
+from prunepass.passes import couple, scores, source_of
 from prunepass.passes.analyses import SOURCES, Batches
 from prunepass.passes.analyses.statistics import ByClass, Covariance, Mean, SecondMoment, Taylor, Variance
 from prunepass.passes.coupling import ReadPlace
@@ -254,3 +255,64 @@ def test_three_sources_answer_alike(session: Session, source: str) -> None:
 def test_wrong_use_of_observe_is_one_clear_error(net: nn.Module, given: Any, what: str) -> None:
     with pytest.raises(pp.UsageError, match=what):
         pp.observe(net, ONE, **given)
+
+
+@pytest.mark.parametrize("score", [scores.Wanda(), scores.Stade(), scores.Taylor()])
+def test_what_was_observed_holds_for_another_capture_of_the_model(net: nn.Module, score: Any) -> None:
+    """Index spaces are those of one capture; reads are found by their names."""
+    task = pp.task_of(loader(), loss=cross_entropy)
+    seen = pp.observe(net, ONE, score.needs, task)
+    found = score(couple(pp.capture(net, ONE)), seen)
+    opened = open_model(net, ONE, form="graph")
+    own = couple(opened.graph)
+    want = score(own, source_of("data", task, opened.executor(), "a test")(own, score.needs))
+    assert found.keys() == want.keys()
+    for name, values in want.items():
+        assert len(set(values.tolist())) > 1
+        np.testing.assert_allclose(found[name], values, rtol=1e-5)
+
+
+def test_statistics_of_another_network_are_refused(net: nn.Module) -> None:
+    seen = pp.observe(net, ONE, ["second_moment"], loader())
+    other = nn.Sequential(nn.Flatten(), nn.Linear(108, 8), nn.Tanh(), nn.Linear(8, 4)).eval()
+    with pytest.raises(pp.UsageError, match="observed on another network"):
+        scores.Wanda()(couple(pp.capture(other, ONE)), seen)
+    narrow = pp.prune(net, ONE, score="l2").model
+    with pytest.raises(pp.UsageError, match="entries along axis"):
+        scores.summed(couple(pp.capture(narrow, ONE)), seen, lambda read: seen.of(SecondMoment(), read))
+
+
+def test_gradients_are_recorded_whatever_the_mode_around(net: nn.Module) -> None:
+    task = pp.task_of(loader(), loss=cross_entropy)
+    want = pp.prune(net, ONE, score="taylor", task=task).plan
+    with torch.no_grad():
+        assert pp.prune(net, ONE, score="taylor", task=task).plan == want
+
+
+@pytest.mark.parametrize("given", [X.to("meta"), X.to_sparse()])
+def test_tensors_that_cannot_be_read_are_one_clear_error(net: nn.Module, given: torch.Tensor) -> None:
+    with pytest.raises(pp.UsageError, match="batch 1 of the data cannot be read"):
+        pp.observe(net, ONE, ["mean"], [given])
+
+
+@dataclass(frozen=True)
+class Gives:
+    """A score that gives what a function makes of the number of channels, by group."""
+
+    name: ClassVar[str] = "gives"
+    made: Callable[[int], Any] | None = None
+    needs: tuple[Any, ...] = ()
+
+    def __call__(self, coupling: Any, seen: Any = None) -> Any:
+        return None if self.made is None else {g.name: self.made(g.size) for g in coupling.prunable}
+
+
+@pytest.mark.parametrize("needs", [(), (Mean(),)])
+def test_scores_may_be_tensors_and_are_numbers(net: nn.Module, needs: tuple[Any, ...]) -> None:
+    plain = pp.prune(net, ONE, score=Gives(lambda size: np.arange(float(size)), needs), task=loader()).plan
+    for made in (lambda size: torch.arange(float(size), requires_grad=True), lambda size: list(range(size))):
+        assert pp.prune(net, ONE, score=Gives(made, needs), task=loader()).plan.cuts == plain.cuts
+    with pytest.raises(pp.UsageError, match="gave a NoneType, not numbers by group name"):
+        pp.prune(net, ONE, score=Gives(None, needs), task=loader())
+    with pytest.raises(pp.UsageError, match="is no array of numbers"):
+        pp.prune(net, ONE, score=Gives(lambda size: np.ones(size) * 1j, needs), task=loader())

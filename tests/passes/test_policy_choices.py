@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -193,6 +194,12 @@ def unknown(problem: Problem) -> Plan:
     return problem.plan({"nobody": 3})
 
 
+def foreign(problem: Problem) -> Plan:
+    return msgspec.structs.replace(
+        problem.plan({g.name: g.widths[-1] for g in problem.groups}), fingerprint="0"
+    )
+
+
 def nothing(problem: Problem) -> Any:
     return {group.name: 1 for group in problem.groups}
 
@@ -203,6 +210,7 @@ def nothing(problem: Problem) -> Any:
         (outright, BudgetError, "the policy's plan keeps macs=1.000"),
         (off_grain, UsageError, "may not keep 15 of 16 channels"),
         (unknown, UsageError, "no prunable group 'nobody'"),
+        (foreign, UsageError, "made for another model"),
         (nothing, UsageError, "nothing gave a dict, not a plan"),
     ],
 )
@@ -240,6 +248,11 @@ def test_a_policy_that_is_none_is_refused_when_the_pass_is_made(options: dict[st
         ({"two": 0.25, "one.a": 0.5}, {"stem": 4, "two.a": 8, "one.a": 16}),
         ({"one.*": 0.5, "*.a": 0.25}, {"one.a": 16, "stem": 8, "two.a": 8}),
         ({"stem": 0.75, "*": 0.5}, {"stem": 12, "one.a": 16, "two.a": 16}),
+        (
+            {"*": 0.5, "one.a": 0.25},
+            {"stem": 8, "one.a": 8, "two.a": 16},
+        ),  # a name before a pattern, in any order
+        ({"one.b": 0.25, "*": 0.5}, {"stem": 4, "one.a": 16, "two.a": 16}),
     ],
 )
 def test_a_ratio_finds_a_group_by_any_layer_that_makes_its_channels(

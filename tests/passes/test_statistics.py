@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -263,3 +265,47 @@ def test_statistics_are_found_by_name() -> None:
         statistics.get("median")
     with pytest.raises(UsageError, match="a power above 0"):
         MeanPower(0)
+
+
+def test_what_is_no_class_is_refused() -> None:
+    """A target of -1 marks samples to ignore and would count as the last class; a time stamp fills the memory."""
+    graph = chain()
+    data = np.ones((3, *graph.values["x0"].shape[1:]))
+    for wild in (-1, -100, 1_700_000_000):
+        with pytest.raises(UsageError, match=f"the target {wild} of a sample is no class"):
+            seen_of(graph, feeds_of(data, 3, np.array([0, wild, 1])), ByClass(Mean()))
+    with pytest.raises(UsageError, match="a sample has one class"):
+        ByClass(ByClass(Mean()))
+
+
+def test_batches_without_samples_are_no_data() -> None:
+    graph = chain()
+    empty = np.ones((0, *graph.values["x0"].shape[1:]))
+    with pytest.raises(UsageError, match="hold no samples"):
+        seen_of(graph, task_of([empty, empty]), Mean())
+    filled = np.ones((2, *empty.shape[1:]))
+    assert seen_of(graph, task_of([empty, filled]), Mean()).samples == 2
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A statistic that finishes with whatever it was given."""
+
+    name: ClassVar[str] = "ends"
+    given: Any = None
+
+    def start(self) -> Any:
+        return None
+
+    def fold(self, held: Any, seen: Activations) -> Any:
+        return held
+
+    def finish(self, held: Any) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize("given", [None, 3.0, "many", ((1.0, 2.0), (3.0,))])
+def test_a_statistic_that_finishes_with_no_array_is_one_clear_error(given: Any) -> None:
+    graph = chain()
+    with pytest.raises(UsageError, match=r"is no array of numbers|tells nothing of single channels"):
+        seen_of(graph, feeds_of(np.ones((2, *graph.values["x0"].shape[1:])), 2), Ends(given))

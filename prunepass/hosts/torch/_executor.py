@@ -194,4 +194,6 @@ def _derivatives(number: Any, leaves: Sequence[Tensor]) -> Iterator[Tensor]:
             "the loss has no gradient at the wanted values",
             advice="compute it from the outputs that it is given, with torch, and without detach or numpy",
         )
-    yield from torch.autograd.grad(number.sum(), list(leaves), materialize_grads=True)
+    with torch.enable_grad():
+        found = torch.autograd.grad(number.sum(), list(leaves), materialize_grads=True)
+    yield from found

@@ -8,6 +8,7 @@ from ._importance import Shares as Shares
 from ._importance import importance as importance
 from ._importance import shares_of as shares_of
 from ._inputs import TARGETS as TARGETS
+from ._inputs import as_array as as_array
 from ._inputs import labels_of as labels_of
 from ._inputs import named_inputs as named_inputs
 from ._magnitude import Magnitudes as Magnitudes

@@ -20,11 +20,7 @@ def as_array(given: Any, what: str) -> Array:
         UsageError: it is nothing of the kind.
     """
     if hasattr(given, "detach"):
-        given = given.detach().cpu()
-        try:
-            given = given.numpy()
-        except TypeError:  # a type that numpy has not, as bfloat16
-            given = given.float().numpy()
+        given = _on_host(given, what)
     try:
         array = np.asarray(given)
     except (TypeError, ValueError) as error:
@@ -32,6 +28,17 @@ def as_array(given: Any, what: str) -> Array:
     if array.dtype.kind not in "fiub":
         raise UsageError(f"{what} is no array of numbers, it is a {type(given).__name__}")
     return array
+
+
+def _on_host(given: Any, what: str) -> Any:
+    try:
+        given = given.detach().cpu()
+        try:
+            return given.numpy()
+        except TypeError:  # a type that numpy has not, as bfloat16
+            return given.float().numpy()
+    except (TypeError, RuntimeError) as error:  # of a device without data, or a layout of its own
+        raise UsageError(f"{what} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def named_inputs(

@@ -88,10 +88,9 @@ class Observed:
         return seen.issuperset(statistics) or (not self.arrays and bool(self.unknown))
 
     def covers(self, coupling: Coupling) -> bool:
-        """Whether every read of ``coupling`` was looked at."""
-        looked = {place for _, place in self.arrays} | self.unknown
-        alone = [(read.spot, read.axis) for read in reads(coupling)]
-        return looked.issuperset(places_of(coupling)) or looked.issuperset(alone)
+        """Whether every read of ``coupling`` was looked at, whatever was found out about it."""
+        looked = {(read.spot, *read.place) for read in self.reads}
+        return looked.issuperset((read.spot, *read.place) for read in reads(coupling))
 
     def of_group(self, name: str) -> tuple[ReadPlace, ...]:
         """Reads of one group."""
@@ -131,7 +130,7 @@ def observe_batches(
         loss: of outputs and batch, for statistics that ask for gradients.
 
     Raises:
-        UsageError: a batch lacks what a statistic asks for.
+        UsageError: there are no samples, or a batch lacks what a statistic asks for.
     """
     folding = _Folding.of(coupling, statistics)
     samples = 0
@@ -139,6 +138,8 @@ def observe_batches(
         if feed.samples:
             folding.take(executor, feed, loss)
             samples += feed.samples
+    if not samples:
+        raise UsageError("the data hold no samples", advice="a single one is enough to observe")
     return Observed(source, folding.finished(), reads(coupling), samples)
 
 
@@ -238,11 +239,26 @@ class _Folding:
         """What every statistic says of every place."""
         with np.errstate(all="ignore"):
             return {
-                (one, place): one.finish(held)
+                (one, place): _numbers(one, one.finish(held), place)
                 for one, holder in self.holders.items()
                 for (kept, place), held in self.held.items()
                 if kept == holder
             }
+
+
+def _numbers(statistic: Statistic, found: Any, place: Place) -> Array:
+    """What a statistic finished with, in float64; a tensor of the host may be among them."""
+    plain = found.detach() if hasattr(found, "detach") else found
+    try:
+        array = np.asarray(plain, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{statistic} of '{place[0]}' is no array of numbers: {error}") from error
+    if found is None or not array.ndim:
+        raise UsageError(
+            f"{statistic} finished '{place[0]}' with {found!r}, which tells nothing of single channels",
+            advice="finish(held) gives an array whose last axis is that of the read",
+        )
+    return array
 
 
 def _by_read(statistic: Statistic) -> bool:

@@ -29,6 +29,9 @@ __all__ = [
     "names",
 ]
 
+# A class is a row of the result: what is larger is a number of something else, a time stamp say.
+_MOST_CLASSES = 1 << 20
+
 
 class Statistic(Protocol):
     """A frozen dataclass that folds activations.
@@ -223,6 +226,10 @@ class ByClass:
     name: ClassVar[str] = "by_class"
     inner: Statistic = Mean()
 
+    def __post_init__(self) -> None:
+        if isinstance(self.inner, ByClass):
+            raise UsageError("by_class of by_class: a sample has one class", advice="name a plain statistic")
+
     @property
     def asks(self) -> tuple[str, ...]:
         return ("target", *asked_of(self.inner))
@@ -236,6 +243,7 @@ class ByClass:
 
     def fold(self, held: dict[int, Any], seen: Activations) -> dict[int, Any]:
         labels = np.asarray(seen.labels)
+        _check_classes(labels)
         for label in np.unique(labels).tolist():
             before = held[label] if label in held else self.inner.start()
             held[label] = self.inner.fold(before, seen.of(np.flatnonzero(labels == label)))
@@ -248,6 +256,16 @@ class ByClass:
         for label, array in found.items():
             whole[label] = array
         return whole
+
+
+def _check_classes(labels: Array) -> None:
+    """Refuse what marks samples to be ignored, or is no class at all: a class is an index of the result."""
+    wild = labels[(labels < 0) | (labels >= _MOST_CLASSES)]
+    if wild.size:
+        raise UsageError(
+            f"the target {wild[0]} of a sample is no class",
+            advice=f"classes are whole numbers from 0 to {_MOST_CLASSES - 1}; leave other samples out",
+        )
 
 
 @dataclass(frozen=True)

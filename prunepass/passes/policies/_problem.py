@@ -132,8 +132,10 @@ class Problem:
         """Hold a plan against widths and budget; the budget that it promises in its options, where it does.
 
         Raises:
-            UsageError: a group keeps a number of channels that it may not. BudgetError: the budget is not met.
+            UsageError: it is of another model, or a group keeps a number of channels that it may not.
+            BudgetError: the budget is not met.
         """
+        plan.check(self.coupling.graph)
         gone = {name: len(cut.remove) for name, cut in plan.cuts.items()}
         widths = {group.name: group.size - gone.get(group.name, 0) for group in self.groups}
         self._check_widths(widths)

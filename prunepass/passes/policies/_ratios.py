@@ -15,8 +15,8 @@ def fractions_of(coupling: Coupling, ratios: Mapping[str, float]) -> dict[str, f
     """The fraction kept of each prunable group that ``ratios`` is about, by group name.
 
     A key is a group's name, and then that group alone is meant, or a name or pattern of layers, as for ``keep``: their
-    groups are those whose channels they make or carry. Of several keys the first holds that fits the group's own name,
-    else the first that fits another of its layers.
+    groups are those whose channels they make or carry. Whole names hold before patterns, and the group's own name
+    before those of its other layers; of several such keys the first one.
 
     Raises:
         UsageError: a key fits nothing that can be pruned; it is a slip of the pen.
@@ -24,18 +24,30 @@ def fractions_of(coupling: Coupling, ratios: Mapping[str, float]) -> dict[str, f
     if not ratios:
         return {}
     layers = {group.name: group_layers(coupling, group) for group in coupling.prunable}
-    by_name, by_layer = dict[str, float](), dict[str, float]()
+    found: dict[str, tuple[int, float]] = {}
     for key, fraction in ratios.items():
-        own = [key] if key in layers else [name for name in layers if _fits((name,), key)]
-        others = [] if key in layers else [name for name, names in layers.items() if _fits(names, key)]
-        if not own and not others:
+        ranks = {key: 0} if key in layers else {name: _rank(name, layers[name], key) for name in layers}
+        fitting = {name: rank for name, rank in ranks.items() if rank is not None}
+        if not fitting:
             raise UsageError(
                 f"there is no prunable group '{key}' to give a ratio",
                 advice="'prunepass analyze' lists the groups; a layer or a pattern of layers does as well",
             )
-        by_name.update((name, fraction) for name in own if name not in by_name)
-        by_layer.update((name, fraction) for name in others if name not in by_layer)
-    return {**by_layer, **by_name}
+        for name, rank in fitting.items():
+            if name not in found or rank < found[name][0]:
+                found[name] = rank, fraction
+    return {name: fraction for name, (_, fraction) in found.items()}
+
+
+def _rank(name: str, layers: tuple[str, ...], key: str) -> int | None:
+    """How closely ``key`` names a group, 0 being its own name; None where it does not."""
+    if name == key:
+        return 0
+    if key in layers:
+        return 1
+    if _fits((name,), key):
+        return 2
+    return 3 if _fits(layers, key) else None
 
 
 def group_layers(coupling: Coupling, group: Group) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from ._protocol import Score as Score
 from ._protocol import explain as explain
 from ._protocol import judged as judged
 from ._protocol import needs_of as needs_of
+from ._protocol import scored as scored
 from ._protocol import source_of as source_of
 from ._random import Random as Random
 from ._stade import Stade as Stade

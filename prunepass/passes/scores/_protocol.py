@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from ...ir import Array, Atom, Dim, ModelError, UsageError, positions
-from ..analyses import Observed, Statistic
+from ..analyses import Observed, Statistic, as_array
 from ..coupling import Coupling, Group
 
 Scores = dict[str, Array]
@@ -43,13 +43,36 @@ def source_of(score: Score) -> str:
     return str(getattr(score, "source", "data"))
 
 
+def scored(score: Any, coupling: Coupling) -> Scores:
+    """What a score says that judges weights alone.
+
+    Raises:
+        UsageError: it gives no numbers by group name.
+    """
+    return _numbers(score, score(coupling))
+
+
+def _numbers(score: Any, found: Any) -> Scores:
+    """Arrays in float64 of what a score of the user's own gives, tensors of any library among them."""
+    if not isinstance(found, Mapping):
+        raise UsageError(
+            f"score '{score.name}' gave a {type(found).__name__}, not numbers by group name",
+            advice="give {group.name: an array of group.size numbers for group in coupling.prunable}",
+        )
+    return {
+        str(name): as_array(values, f"what score '{score.name}' gave for group '{name}'").astype(np.float64)
+        for name, values in found.items()
+    }
+
+
 def judged(score: Any, coupling: Coupling, seen: Observed) -> Scores:
     """What a score says that looks at activations.
 
     Raises:
         ModelError: it is not finite, since the activations are not.
+        UsageError: it gives no numbers by group name.
     """
-    found: Scores = score(coupling, seen)
+    found = _numbers(score, score(coupling, seen))
     wild = [name for name, values in found.items() if not np.all(np.isfinite(values))]
     if wild:
         raise ModelError(

@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
-from ...ir import Array, Atom, Dim, Dims, Fixed, Node, Prod, leaves, registry, rule_of
+from ...ir import Array, Atom, Dim, Dims, Fixed, Node, Prod, UsageError, leaves, registry, rule_of
 from ..analyses import Observed, statistics
-from ..coupling import Coupling, ReadPlace, static_array
+from ..coupling import Coupling, ReadPlace, reads, static_array
 from ._protocol import Scores, named, per_entry, prunable
 
 
@@ -20,12 +20,27 @@ def summed_reads(
 
     Channels that no read tells anything of count as much as the most important ones that are known: nobody knows
     that they may go.
+
+    Raises:
+        UsageError: what was seen is of another network, or ``judge`` gives another number of entries than are read.
     """
     found: dict[Atom, Array] = {}
-    for read in seen.reads:
+    if not seen.covers(coupling):
+        raise UsageError(
+            "these statistics were observed on another network",
+            where=coupling.graph.name,
+            advice="observe the model that is scored: pp.observe(model, inputs, statistics, task)",
+        )
+    # The reads of this coupling, not those that were seen: index spaces are those of one coupling.
+    for read in reads(coupling):
         entries = judge(read)
         if entries is None:
             continue
+        if np.shape(entries) != (read.dim.size,):
+            raise UsageError(
+                f"'{read.value}' has {read.dim.size} entries along axis {read.axis}, and the score gives "
+                f"an array of shape {np.shape(entries)} for them"
+            )
         for atom in read.atoms:
             found[atom] = found.get(atom, np.zeros(atom.size)) + per_entry(entries, read.dim, atom)
     most = max((float(array.max()) for array in found.values()), default=1.0)
