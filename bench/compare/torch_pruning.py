@@ -40,9 +40,9 @@ def run(options: Options) -> Table:
             "for ViT with the hand recipe of its examples (num_heads given, hidden_dim set afterwards). After "
             f"{_LIMIT:.0f} CPU seconds it is stopped.",
             "prunepass: 'capture' is torch.export and reading its graph, once for any number of plans; 'plan' is "
-            "couple, score (l2) and select; 'cut' makes the smaller module; 'check' captures that module again and "
-            "holds it against the plan, which the peer does not do. 'plans' counts how often the network's own code "
-            "contradicted a plan and one more was made; their times are added.",
+            "couple, score (l2) and select; 'cut' makes the smaller module; 'check' runs that module once, operator by "
+            "operator, and holds it against the plan, which the peer does not do. 'plans' counts how often the "
+            "network's own code contradicted a plan and one more was made; their times are added.",
             "'export' is one bare torch.export.export(strict=False) of the network; 'l2' and 'default' are whole calls "
             "of prunepass.prune, capture and proof included: with score='l2' and compensate=False, and as it comes. "
             "'l2 / (export + peer)' is what the whole answer costs beside those two.",
