@@ -121,7 +121,8 @@ def _accuracy(attempt: Attempt) -> float:
 
 def _between(goal: Budget, done: float) -> Budget:
     """The budget a part of the way."""
-    return Budget({kind: 1 - done * (1 - fraction) for kind, fraction in goal.counted.items()})
+    # Nine places: budgets are read by people too.
+    return Budget({kind: round(1 - done * (1 - fraction), 9) for kind, fraction in goal.counted.items()})
 
 
 def _met(budget: Budget, attempt: Attempt) -> bool:

@@ -88,6 +88,7 @@ from ._space import Space as Space
 from ._stepping import Masks as Masks
 from ._stepping import StepExecutor as StepExecutor
 from ._stepping import Walk as Walk
+from ._steps import number_text as number_text
 from ._steps import parse_steps as parse_steps
 from ._text import excerpt as excerpt
 from ._text import node_text as node_text

@@ -32,3 +32,9 @@ def _pairs(text: str, owner: str) -> Iterator[tuple[str, str]]:
             raise UsageError(f"'{text[at:].strip()}' is no option of '{owner}'", advice="write option=value")
         yield match[1], match[2].strip('"')
         at = match.end()
+
+
+def number_text(value: float) -> str:
+    """The shortest text that reads back as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))

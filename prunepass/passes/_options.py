@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, TypeVar
 
-from ..ir import Table, UsageError, parse_steps
+from ..ir import Table, UsageError, number_text, parse_steps
 
 T = TypeVar("T")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -119,6 +119,6 @@ def described(value: Any) -> str:
 
 def _quoted(value: Any) -> str:
     if isinstance(value, Mapping):
-        value = ", ".join(f"{key}:{number:g}" for key, number in value.items())
+        value = ", ".join(f"{key}:{number_text(number)}" for key, number in value.items())
     text = str(value).lower() if isinstance(value, bool) else described(value)
     return f'"{text}"' if any(mark in text for mark in ",:{") else text

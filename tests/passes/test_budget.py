@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from prunepass.ir import UsageError
-from prunepass.passes import Budget, Cost
+from prunepass.passes import Budget, Cost, Select, couple
+from tests.graphs import chain
 
 WHOLE = Cost(macs=1000, params=100, size=400, channels=10)
 
@@ -71,3 +73,17 @@ def test_of_no_channels_all_are_kept() -> None:
     pinned = Cost(macs=1000, params=100, size=400, channels=0)
     error = Budget.parse("channels=0.6").refuse({"channels": 0}, pinned, "it is all pinned")
     assert "the nearest is channels=1.000" in str(error)
+
+
+@pytest.mark.parametrize("kept", [0.5, 84 / 136, 0.6176471, 1 / 3, 1.0, 1e-9])
+def test_the_text_of_a_budget_is_the_budget(kept: float) -> None:
+    budget = Budget({"channels": kept})
+    assert Budget.parse(str(budget)) == budget
+
+
+def test_a_budget_that_is_met_by_a_hair_is_met() -> None:
+    # 84 of 136 channels are fewer than this by less than six digits tell.
+    coupling = couple(chain(136))
+    scores = {group.name: np.arange(group.size, dtype=float) for group in coupling.prunable}
+    plan = Select(budget="channels=0.6176471").plan(coupling, scores)
+    assert [len(cut.remove) for cut in plan.cuts.values()] == [52]

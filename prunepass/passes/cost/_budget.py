@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ...ir import BudgetError, UsageError
+from ...ir import BudgetError, UsageError, number_text
 from ._cost import KINDS, Cost
 
 _ADVICE = "'prunepass analyze' lists what is pinned and why; lower align or floor, or ask for less"
@@ -54,9 +54,8 @@ class Budget:
         return Budget(limits)
 
     def __str__(self) -> str:
-        return (
-            DEAD if self.dead else ",".join(f"{kind}={fraction:g}" for kind, fraction in self.limits.items())
-        )
+        limits = (f"{kind}={number_text(fraction)}" for kind, fraction in self.limits.items())
+        return DEAD if self.dead else ",".join(limits)
 
     def met(self, totals: Totals, original: Cost) -> bool:
         """Whether every limit holds on what can be counted."""

@@ -149,7 +149,7 @@ def swap_operator(net: Net, random: Random) -> None:
 
 def drop_or_double_node(net: Net, random: Random) -> None:
     graph = net.proto.graph
-    at = random.randrange(len(graph.node))
+    at = random.choice(range(len(graph.node)))
     if random.random() < 0.5:
         del graph.node[at]
     else:
