@@ -1,4 +1,4 @@
-"""What a command line names by ``package.module:name`` or ``path/to/file.py:name``: code of the user's."""
+"""Code of the user's that a command line names: ``package.module:name`` or ``path/to/file.py:name``."""
 
 from __future__ import annotations
 

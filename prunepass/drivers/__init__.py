@@ -15,6 +15,7 @@ from ._host_check import check_runs as check_runs
 from ._host_check import host_check as host_check
 from ._host_check import run_once as run_once
 from ._iterate import Iterate as Iterate
+from ._judging import Stopwatch as Stopwatch
 from ._latency import Latency as Latency
 from ._once import Once as Once
 from ._parts import has_latency as has_latency
@@ -29,7 +30,6 @@ from ._report import report_of as report_of
 from ._report import unread_names as unread_names
 from ._report import unread_note as unread_note
 from ._run import Run as Run
-from ._run import Stopwatch as Stopwatch
 from ._table import drivers as drivers
 from ._tasks import Hooks as Hooks
 from ._verify import verify as verify

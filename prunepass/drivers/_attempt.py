@@ -1,4 +1,4 @@
-"""What a driver tries, and how it is recorded."""
+"""Attempts of a driver, and their records."""
 
 from __future__ import annotations
 

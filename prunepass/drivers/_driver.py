@@ -1,4 +1,4 @@
-"""What a driver is, and which one a name means."""
+"""The protocol of a driver, and drivers by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prune did, as data: JSON for machines, rows for tables."""
+"""The report of a prune as data: JSON for machines, rows for tables."""
 
 from __future__ import annotations
 

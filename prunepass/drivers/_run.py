@@ -4,39 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..hosts import Session
-from ..ir import Graph, InternalError, UnsupportedError, UsageError, VerificationError, collected_later
+from ..ir import Graph, InternalError, UnsupportedError, VerificationError, collected_later
 from ..measure import Setting
-from ..passes import KINDS, Observer, Pipeline, Plan, State, Task, couple, default_judge, graph_cost, plan_for
+from ..passes import Observer, Pipeline, Plan, State, Task, couple, default_judge, plan_for
 from ..targets import Target
-from ._attempt import Attempt, Reading, Round
+from ._attempt import Attempt, Round
 from ._curves import damage_curves
-from ._host_check import outputs_of
 from ._judge import judged
+from ._judging import Judging, Stopwatch
 from ._later import Later
 from ._parts import Parts
-from ._replayed import checked, replayed
-from ._tasks import Hooks
-from ._weights import Store, digest, read_weights, with_weights
+from ._replayed import replayed
+from ._weights import Store
 
 T = TypeVar("T")
 _REPLANS = 24
 
 
-class Stopwatch(Protocol):
-    """Measures a candidate; ``precise`` where the figure decides."""
-
-    def __call__(self, model: Any, precise: bool, /) -> Reading: ...
-
-
 @dataclass(eq=False)
-class Run:
-    """What a driver works with: it asks for attempts, looks at them, and gives one back.
+class Run(Judging):
+    """A run, as a driver works with it: it asks for attempts, looks at them, and gives one back.
 
     Attributes:
         session: the model as it was captured.
@@ -210,130 +202,3 @@ class Run:
                     raise
                 self.graph = constrained
         raise InternalError(f"the model's own code contradicted {_REPLANS} plans", advice='use form="graph"')
-
-    # What becomes known of an attempt.
-
-    def measure(self, attempt: Attempt, *, precise: bool = True) -> Attempt:
-        """Measure on the engine, against the original.
-
-        Raises:
-            UsageError: there is no engine.
-        """
-        return replace(attempt, reading=self.timed(attempt.model, precise=precise))
-
-    def timed(self, model: Any, what: str = "measure", *, precise: bool = True) -> Reading:
-        """The time of a model of this host over that of the original; see :meth:`measure`."""
-        watch = self.watch
-        if watch is None:
-            raise UsageError("there is no engine to measure on", advice="name one with backend= (--backend)")
-        return self.told(what, lambda: watch(model, precise))
-
-    def evaluate(self, attempt: Attempt) -> Attempt:
-        """Ask the task how good the model is.
-
-        Raises:
-            UsageError: the task has no ``evaluate``, or it gave no number.
-        """
-        self.task.need("evaluate", "this driver")
-        key = f"evaluate {digest(attempt.graph)}" if self.store else ""
-        known = self.store.figure(key) if self.store else None
-        if known is None:
-            known = self.told("evaluate", lambda: self._evaluated(attempt))
-            if self.store:
-                self.store.keep_figure(key, known)
-        return replace(attempt, accuracy=known)
-
-    def _evaluated(self, attempt: Attempt) -> float:
-        """What ``evaluate`` gives of a model that it leaves as it was."""
-        if attempt.check is not None and attempt.check.drawn:
-            return self.task.evaluated(attempt.model)
-        before = outputs_of(self.session, attempt.model, attempt.graph)
-        found = self.task.evaluated(attempt.model)
-        after = outputs_of(self.session, attempt.model, attempt.graph)
-        if not all(np.array_equal(*pair, equal_nan=True) for pair in zip(before, after, strict=True)):
-            raise UsageError(
-                "evaluate changed the model: its outputs are others than before",
-                advice="evaluate in evaluation mode, model.eval(), and calibrate a copy: copy.deepcopy(model)",
-            )
-        return found
-
-    def tune(self, attempt: Attempt) -> Attempt:
-        """Let the task train the model of ``attempt``, in place or by giving back another one of its type.
-
-        Raises:
-            UsageError: the task has no ``tune``, or it left another network.
-        """
-        call = self.task.need("tune", "this driver")
-        key = f"tuned-{digest(attempt.graph)}" if self.store else ""
-        weights = self.store.weights(key) if self.store else None
-        if weights is not None:
-            graph = with_weights(attempt.graph, weights)
-            model = self.session.replay(self.graph, graph, inplace=False)
-        else:
-            model = self.told("tune", lambda: _trained(call, attempt.model, self.progress))
-            weights = read_weights(self.session, model, self.inputs, attempt.graph)
-            graph = with_weights(attempt.graph, weights)
-            if self.store:
-                self.store.keep_weights(key, weights)
-        check = checked(self.session, model, self.graph, graph)
-        return replace(
-            attempt, graph=graph, model=model, check=check, tuned=True, accuracy=None, reading=None
-        )
-
-    # The way there.
-
-    def accept(self, attempt: Attempt) -> Attempt:
-        """Record that the driver goes on from here."""
-        self.rounds.append(self._round(attempt))
-        return attempt
-
-    def reject(self, attempt: Attempt, why: str) -> Attempt:
-        """Record that it does not."""
-        refused = replace(attempt, rejected=why)
-        self.rounds.append(self._round(refused))
-        return refused
-
-    def miss(self, budget: str, why: str) -> None:
-        """Record that there was nothing to try."""
-        self.rounds.append(Round(budget, {}, accepted=False, why=why))
-
-    def _round(self, attempt: Attempt) -> Round:
-        before, after = graph_cost(attempt.whole), graph_cost(attempt.graph)
-        kept = {kind: after[kind] / before[kind] if before[kind] else 1.0 for kind in KINDS}
-        time = None if attempt.reading is None else attempt.reading.time
-        budget = str(attempt.plan.options.get("budget", ""))
-        return Round(budget, kept, attempt.accuracy, time, not attempt.rejected, attempt.rejected)
-
-    def progress(self, share: float) -> None:
-        """Tell observers that can show it how much is done, from 0 to 1."""
-        for observer in self.observers:
-            show = getattr(observer, "progress", None)
-            if callable(show):
-                show(min(max(share, 0.0), 1.0))
-
-    def told(self, what: str, work: Callable[[], T]) -> T:
-        """Do ``work`` and tell observers of it as of a pass."""
-        state, begun = State.start(self.graph), perf_counter()
-        for observer in self.observers:
-            observer.before(what, state)
-        result = work()
-        for observer in self.observers:
-            observer.after(what, state, perf_counter() - begun)
-        return result
-
-
-def _trained(tune: Callable[..., Any], model: Any, progress: Callable[[float], None]) -> Any:
-    """What ``tune`` gave where that is a model; else the one that it got.
-
-    Raises:
-        UsageError: it gave a model of another type.
-    """
-    made = tune(model, Hooks(progress))
-    if isinstance(made, type(model)):
-        return made
-    if set(type(made).__mro__) & set(type(model).__mro__) - {object}:
-        raise UsageError(
-            f"tune got a {type(model).__name__} and gave a {type(made).__name__} back",
-            advice="train the model in place and return nothing, or return it",
-        )
-    return model

@@ -1,4 +1,4 @@
-"""Which nodes a run from some values to others takes, and when each value is read for the last time."""
+"""The schedule of a run from some values to others: its nodes, and the last read of each value."""
 
 from __future__ import annotations
 

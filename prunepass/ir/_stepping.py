@@ -1,4 +1,4 @@
-"""What executors have in common that run a graph node by node."""
+"""Base class of executors that run a graph node by node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the passes of a pipeline want to know of activations, observed once for all of them."""
+"""Statistics that the passes of a pipeline need, observed once for all of them."""
 
 from __future__ import annotations
 

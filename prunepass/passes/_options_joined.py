@@ -1,4 +1,4 @@
-"""What two plans promise together, in the terms of the original."""
+"""Options of two plans joined, in the terms of the original."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """Which channels of which groups go, and what is repaired.
+    """A plan of a prune: the channels of each group that go, and the repairs.
 
     Attributes:
         fingerprint: of the model it was made for; it is refused on another one.
@@ -160,19 +160,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises:
             UsageError: one is about an axis that the graph does not have.
         """
-        for name, axis in _places(self):
-            known = name in graph.values or name in graph.params
-            if not known or not 0 <= axis < len(graph.tensor(name).shape):
-                raise UsageError(
-                    f"the plan pins or ties axis {axis} of '{name}', which this model does not have",
-                    advice="a plan is for one model, captured in one form",
-                )
-        ties = tuple(Tie((a, i), (b, j), reason) for a, i, b, j, reason in self.ties)
-        extra_pins = tuple(pin for pin in self.pins if pin not in graph.pins)
-        extra_ties = tuple(tie for tie in ties if tie not in graph.ties)
-        if self.free != graph.free:
-            graph = with_free(graph, self.free)
-        return with_constraints(graph, extra_pins, extra_ties) if extra_pins or extra_ties else graph
+        return _constrained(self, graph)
 
     def kept(self, coupling: Coupling) -> dict[Atom, Index]:
         """Kept indices of every cut atom of ``coupling``.
@@ -180,20 +168,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises:
             UsageError: a group is missing, pinned, or has another size, or nothing or what is not there is cut.
         """
-        found = {group.name: group for group in coupling.groups}
-        kept: dict[Atom, Index] = {}
-        for name, cut in self.cuts.items():
-            group = found.get(name)
-            if group is None or group.atom is None or group.size != cut.size:
-                what = "is pinned" if group and group.atom is None else "does not exist with this size"
-                raise UsageError(f"the plan cuts group '{name}', which {what} in this model")
-            kept[group.atom] = np.setdiff1d(np.arange(group.size), np.asarray(cut.remove, dtype=np.int64))
-            if len(kept[group.atom]) != group.size - len(cut.remove) or not len(kept[group.atom]):
-                raise UsageError(
-                    f"the plan removes {len(cut.remove)} of the {group.size} channels of group '{name}'",
-                    advice="indices are distinct, below the size, and leave a channel",
-                )
-        return kept
+        return _kept(self, coupling)
 
     def check(self, graph: Graph) -> None:
         """Refuse another model than the plan was made for."""
@@ -211,23 +186,58 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises:
             UsageError: a param is missing or has another size.
         """
-        changed: dict[str, Array] = {}
-        for name, tensor in self.tensors.items():
-            data = _data(graph, name)
-            if data.shape != tensor.shape:
-                raise UsageError(
-                    f"the plan holds a tensor for '{name}', which does not exist with this shape in this model"
-                )
-            changed[name] = as_stored(tensor.astype(data.dtype), graph.params[name].dtype)
-        for name, amounts in self.shifts.items():
-            data = changed[name] if name in changed else _data(graph, name)
-            if data.size != len(amounts):
-                raise UsageError(
-                    f"the plan shifts '{name}', which does not exist with this size in this model"
-                )
-            more = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
-            changed[name] = as_stored(more, graph.params[name].dtype)
-        return changed
+        return _changed(self, graph)
+
+
+def _constrained(plan: Plan, graph: Graph) -> Graph:
+    for name, axis in _places(plan):
+        known = name in graph.values or name in graph.params
+        if not known or not 0 <= axis < len(graph.tensor(name).shape):
+            raise UsageError(
+                f"the plan pins or ties axis {axis} of '{name}', which this model does not have",
+                advice="a plan is for one model, captured in one form",
+            )
+    ties = tuple(Tie((a, i), (b, j), reason) for a, i, b, j, reason in plan.ties)
+    extra_pins = tuple(pin for pin in plan.pins if pin not in graph.pins)
+    extra_ties = tuple(tie for tie in ties if tie not in graph.ties)
+    if plan.free != graph.free:
+        graph = with_free(graph, plan.free)
+    return with_constraints(graph, extra_pins, extra_ties) if extra_pins or extra_ties else graph
+
+
+def _kept(plan: Plan, coupling: Coupling) -> dict[Atom, Index]:
+    found = {group.name: group for group in coupling.groups}
+    kept: dict[Atom, Index] = {}
+    for name, cut in plan.cuts.items():
+        group = found.get(name)
+        if group is None or group.atom is None or group.size != cut.size:
+            what = "is pinned" if group and group.atom is None else "does not exist with this size"
+            raise UsageError(f"the plan cuts group '{name}', which {what} in this model")
+        kept[group.atom] = np.setdiff1d(np.arange(group.size), np.asarray(cut.remove, dtype=np.int64))
+        if len(kept[group.atom]) != group.size - len(cut.remove) or not len(kept[group.atom]):
+            raise UsageError(
+                f"the plan removes {len(cut.remove)} of the {group.size} channels of group '{name}'",
+                advice="indices are distinct, below the size, and leave a channel",
+            )
+    return kept
+
+
+def _changed(plan: Plan, graph: Graph) -> dict[str, Array]:
+    changed: dict[str, Array] = {}
+    for name, tensor in plan.tensors.items():
+        data = _data(graph, name)
+        if data.shape != tensor.shape:
+            raise UsageError(
+                f"the plan holds a tensor for '{name}', which does not exist with this shape in this model"
+            )
+        changed[name] = as_stored(tensor.astype(data.dtype), graph.params[name].dtype)
+    for name, amounts in plan.shifts.items():
+        data = changed[name] if name in changed else _data(graph, name)
+        if data.size != len(amounts):
+            raise UsageError(f"the plan shifts '{name}', which does not exist with this size in this model")
+        more = (data + np.asarray(amounts).reshape(data.shape)).astype(data.dtype)
+        changed[name] = as_stored(more, graph.params[name].dtype)
+    return changed
 
 
 def _data(graph: Graph, name: str) -> Array:

@@ -90,9 +90,7 @@ def _check_format(data: Any, where: str) -> None:
 
 
 def _decoder(folder: Path) -> Any:
-    def decoded(kind: type, value: Any) -> Any:
-        if kind is not Tensors:
-            raise NotImplementedError
+    def decoded(_: type, value: Any) -> Any:  # of the one type that is no type of JSON: Tensors
         return Tensors.read(folder, msgspec.convert(value, StoredTensors)) if value else Tensors()
 
     return decoded

@@ -1,4 +1,4 @@
-"""How much each layer computed, and computes now."""
+"""Work of each layer before and after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one exported call becomes when torch takes it apart: plain operators, found by running it by itself.
+"""Decomposition of one exported call: its plain operators, found by running it by itself.
 
 The call runs on the fake tensors that the export left, with torch's own decompositions, and what it consists of is
 noted. What a call does depends on nothing but its operands; so these are the operators that torch's own pass over

@@ -1,4 +1,4 @@
-"""What a graph costs, counted from its shapes: multiply-accumulates, params, bytes, channels.
+"""Cost of a graph, counted from its shapes: multiply-accumulates, params, bytes, channels.
 
 Multiply-accumulates come from the ``work`` of the rules, params and bytes from the shapes of the trained params;
 each is a polynomial of how many channels every group keeps.

@@ -1,4 +1,4 @@
-"""What an engine's time is made of: work by kind, bytes of weights, bytes of data, the start of an inference."""
+"""Parts of an engine's time: work by kind, bytes of weights, bytes of data, the start of an inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of work a node does, as its rule declares it; never by the name of its operator."""
+"""Kind of work of a node, as its rule declares it; never by the name of its operator."""
 
 from __future__ import annotations
 

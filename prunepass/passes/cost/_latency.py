@@ -1,4 +1,4 @@
-"""How long an engine takes, as a function of how many channels each group keeps.
+"""Latency of an engine as a function of how many channels each group keeps.
 
 The model is linear in features whose dependence on the widths is known from the rules (:mod:`._engine`): work by
 kind with sizes rounded up to the engine's grain, bytes, the start of an inference, and where a target brings a

@@ -1,4 +1,4 @@
-"""What the user wants untouched, as pins."""
+"""Layers that the user keeps, as pins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a graph of the original's size computes what the masked original computes."""
+"""Check that a graph of the original's size computes what the masked original computes."""
 
 from __future__ import annotations
 
