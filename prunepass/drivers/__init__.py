@@ -35,3 +35,5 @@ from ._tasks import Hooks as Hooks
 from ._verify import verify as verify
 from ._watch import check_clock as check_clock
 from ._watch import watched as watched
+from ._wiring import DrawnLayer as DrawnLayer
+from ._wiring import drawn_layers as drawn_layers

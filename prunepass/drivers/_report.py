@@ -24,6 +24,7 @@ from ..passes import (
     left_inexact,
     macs_by_layer,
 )
+from ._wiring import DrawnLayer, drawn_layers
 
 if TYPE_CHECKING:
     from ..hosts import UnchangedSize
@@ -69,6 +70,7 @@ class Report:
         before, after: costs of the captured shapes.
         score: the score that was used, with the output change of each candidate where it was measured.
         layers: multiply-accumulates of every layer that has some.
+        wiring: the network as it is drawn, for pages; not part of the JSON.
         change: of the score that was taken, output by output; None where nothing was tried.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
@@ -103,6 +105,7 @@ class Report:
     layers: tuple[LayerRow, ...] = ()
     rounds: tuple[Round, ...] = ()
     ended: str = ""
+    wiring: tuple[DrawnLayer, ...] = ()
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -111,7 +114,7 @@ class Report:
             timing: add what was measured, which differs from run to run, as ``timing`` and ``latency``.
         """
         data = asdict(self)
-        for measured in ("seconds", "timing", "latency"):
+        for measured in ("seconds", "timing", "latency", "wiring"):
             del data[measured]
         if self.dead is None:
             del data["dead"]
@@ -253,4 +256,5 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         dead=_dead(plan),
         change=choice.change if choice else None,
         layers=layer_rows(state.original, state.graph),
+        wiring=drawn_layers(state.original, state.graph),
     )

@@ -52,6 +52,7 @@ from .cost import counted_cost as counted_cost
 from .cost import graph_cost as graph_cost
 from .cost import layers_of as layers_of
 from .cost import macs_by_layer as macs_by_layer
+from .cost import wiring as wiring
 from .coupling import Coupling as Coupling
 from .coupling import Group as Group
 from .coupling import Member as Member

@@ -27,7 +27,7 @@ def groups(page: Page) -> Markup:
         tag("p", _summary(page, free), class_="lead"),
         _skyline(free) if free else "",
         _key(page) if free else "",
-        _list(free) if free else "",
+        _list(free, most_cut=page.after is not None) if free else "",
         _pinned(pinned) if pinned else "",
         id_="groups",
     )
@@ -85,25 +85,25 @@ def _key(page: Page) -> Markup:
     return tag("p", swatches, tag("span", text, class_="faint"), class_="key")
 
 
-def _list(free: Sequence[GroupRow]) -> Markup:
+def _list(free: Sequence[GroupRow], *, most_cut: bool) -> Markup:
+    orders = {"network": "of the network", "cut": "most cut first", "size": "largest first"}
+    first = "cut" if most_cut else "network"
+    options = (tag("option", text, value=key, selected=key == first) for key, text in orders.items())
     tools = tag(
         "div",
         tag("label", "Filter by name ", tag("input", type="search", id_="filter", autocomplete="off")),
         tag(
             "label",
             "Order ",
-            tag(
-                "select",
-                tag("option", "of the network", value="network"),
-                tag("option", "most cut first", value="cut"),
-                tag("option", "largest first", value="size"),
-                id_="order",
-            ),
+            tag("select", options, id_="order"),
         ),
         tag("output", f"{len(free)} groups", id_="count", aria_live="polite"),
         class_="tools scripted",
     )
-    rows = (_row(at, row) for at, row in enumerate(free))
+    numbered = list(enumerate(free))
+    if most_cut:
+        numbered.sort(key=lambda pair: pair[1].kept / max(pair[1].size, 1))
+    rows = (_row(at, row) for at, row in numbered)
     return joined(tools, tag("ol", rows, class_="groups", id_="list"))
 
 

@@ -101,7 +101,7 @@ def proof(page: Page) -> Markup:
         "section",
         tag("h2", "Proof"),
         tag("p", tag("strong", "✓ " if holds else "✗ ", class_="good" if holds else "bad"), text),
-        figures(columns, cells, label="The proof in figures"),
+        tag("details", tag("summary", "In figures"), figures(columns, cells, label="The proof in figures")),
     )
 
 

@@ -13,6 +13,7 @@ from ._groups import groups
 from ._headline import headline, proof
 from ._latency import latency
 from ._layers import layers
+from ._network import network
 from ._markup import Markup, tag
 from ._page import Page
 from ._trials import trials
@@ -33,12 +34,13 @@ def to_html(page: Page) -> str:
     main = tag(
         "main",
         headline(page),
+        proof(page) if page.after is not None else "",
         trials(page),
+        network(page),
         groups(page),
         work(page),
         latency(page) if not page.trials else "",
         layers(page),
-        proof(page) if page.after is not None else "",
         _notes(page),
     )
     header = tag("header", tag("p", _kind(page), class_="kind"), tag("h1", page.title))

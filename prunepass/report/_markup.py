@@ -7,7 +7,7 @@ from html import escape
 from typing import TypeAlias
 
 # Elements without content; the slash ends those of SVG and is ignored in those of HTML.
-_VOID = frozenset(("meta", "input", "rect", "polyline"))
+_VOID = frozenset(("meta", "input", "rect", "polyline", "path"))
 
 
 class Markup(str):

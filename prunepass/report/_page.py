@@ -11,7 +11,7 @@ from ..drivers import unread_note
 if TYPE_CHECKING:
     from .._analyze import Analysis
     from ..backends import Clock
-    from ..drivers import GroupRow, HostCheck, LayerRow, Report
+    from ..drivers import DrawnLayer, GroupRow, HostCheck, LayerRow, Report
     from ..measure import Comparison, Ratio
     from ..passes import Cost, Proof
     from ._engine import EngineView
@@ -76,6 +76,7 @@ class Page:
         trials, quality: candidates that were tried, and what they are compared by.
         clock: that the trials were timed by.
         layers: multiply-accumulates layer by layer.
+        wiring: the network as it is drawn.
     """
 
     title: str
@@ -93,6 +94,7 @@ class Page:
     quality: Quality | None = None
     clock: Clock = "cpu"
     layers: tuple[LayerRow, ...] = ()
+    wiring: tuple[DrawnLayer, ...] = ()
 
 
 def page_of(
@@ -117,6 +119,7 @@ def page_of(
         after=report.after,
         groups=report.groups,
         layers=report.layers,
+        wiring=report.wiring,
         notes=_notes(report),
         proof=report.proof,
         host=report.host,

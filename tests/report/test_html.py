@@ -87,7 +87,7 @@ def test_a_pruned_model_that_is_slower_is_not_called_faster() -> None:
 def test_every_prunable_group_has_a_bar_and_pinned_ones_their_reason() -> None:
     read = Reader(to_html(pages.page()))
     assert read.having("style").count("width:75.0%") == 1
-    assert read.having("data-name") == ["net.conv0", "net.conv1", "net.conv2"]
+    assert read.having("data-name") == ["net.conv2", "net.conv1", "net.conv0"], "most cut first"
     assert "2 pinned groups" in read.text
     assert read.text.count("an output of net") == 1, "a reason is given once for all that it holds for"
 

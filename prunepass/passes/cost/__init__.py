@@ -32,3 +32,5 @@ from ._polynomial import Term as Term
 from ._polynomial import Widths as Widths
 from ._polynomial import atoms_in as atoms_in
 from ._polynomial import size_at as size_at
+from ._wiring import Vertex as Vertex
+from ._wiring import wiring as wiring
