@@ -13,8 +13,8 @@ from ._groups import groups
 from ._headline import headline, proof
 from ._latency import latency
 from ._layers import layers
-from ._network import network
 from ._markup import Markup, tag
+from ._network import network
 from ._page import Page
 from ._trials import trials
 from ._work import work

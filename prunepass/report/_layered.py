@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,8 +56,8 @@ def placed(reads: Sequence[Sequence[int]]) -> Placed:
         for one in read:
             below[one].append(box)
     columns = [0.0] * len(rows)
-    for row in by_row.values():
-        _spread(row, columns)
+    for boxes in by_row.values():
+        _spread(boxes, columns)
     for sweep in range(_SWEEPS):
         near = reads if sweep % 2 == 0 else below
         for row in sorted(by_row, reverse=sweep % 2 == 1):
@@ -78,7 +79,7 @@ def _spread(row: Sequence[int], columns: list[float]) -> None:
     """Move boxes of one row apart, in their order and around their middle."""
     ordered = sorted(row, key=lambda box: (columns[box], box))
     middle = sum(columns[box] for box in ordered) / len(ordered)
-    for left, right in zip(ordered, ordered[1:], strict=False):
+    for left, right in itertools.pairwise(ordered):
         columns[right] = max(columns[right], columns[left] + 1)
     shift = middle - sum(columns[box] for box in ordered) / len(ordered)
     for box in ordered:

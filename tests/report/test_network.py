@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import hypothesis.strategies as st
@@ -42,7 +43,7 @@ def test_boxes_stand_below_what_they_read_and_apart(reads: list[tuple[int, ...]]
         assert all(found.rows[one] < found.rows[at] for one in read)
     for row in set(found.rows):
         columns = sorted(c for c, r in zip(found.columns, found.rows, strict=True) if r == row)
-        assert all(b - a > 1 - 1e-6 for a, b in zip(columns, columns[1:], strict=False))
+        assert all(b - a > 1 - 1e-6 for a, b in itertools.pairwise(columns))
 
 
 def test_a_box_on_the_straight_way_blocks_it() -> None:
@@ -89,7 +90,7 @@ def test_the_page_draws_every_layer_with_its_channels_before_and_after() -> None
     for name in ("stem", "left", "again"):
         assert drawn[name].channels[1] == getattr(result.model, name).out_channels
     text = to_html(page_of(result.report))
-    svg = re.search(r'<div class="network".*?</svg>', text, re.S)
+    svg = re.search(r'<div class="network".*?</svg>', text, re.DOTALL)
     assert svg and svg[0].count("<a ") == len(drawn)
     cut = next(name for name, one in drawn.items() if one.channels[0] != one.channels[1])
     before, after = drawn[cut].channels
