@@ -41,16 +41,16 @@ from ._deficit import (
     alike,
     alone,
     exactly,
-    joined,
     made_of,
     marked,
     missing,
     shared_axes,
     staying,
-    stored,
     together,
     without_cut_rows,
 )
+from ._shifts import Shifts
+from ._unrepaired import Unrepaired
 
 Means = Mapping[str, "Array | None"]
 
@@ -90,12 +90,13 @@ def compensate(coupling: Coupling, plan: Plan, means: Means | None = None) -> Co
         repair.pass_by(step)
     shifts = _together(refitted(coupling, plan.kept(coupling)), repair.settled())
     repaired = msgspec.structs.replace(plan, shifts=shifts)
-    moving = {g.name: repair.inexact[g.atom] for g in small.prunable if g.atom in repair.inexact}
+    left = repair.left
+    moving = {g.name: left.inexact[g.atom] for g in small.prunable if g.atom in left.inexact}
     return Compensation(
         repaired,
         tuple(sorted(shifts)),
-        dict(sorted(repair.unrepaired.items())),
-        tuple(repair.unknown),
+        dict(sorted(left.unrepaired.items())),
+        tuple(left.unknown),
         {name: np.flatnonzero(marks) for name, marks in moving.items() if np.any(marks)},
     )
 
@@ -133,11 +134,9 @@ class _Repair:
     kept: Mapping[Atom, Index]
     means: Means
     constants: Mapping[str, Constant]
-    unrepaired: dict[str, str] = field(default_factory=dict)
-    unknown: dict[str, None] = field(default_factory=dict)
-    inexact: dict[Atom, Array] = field(default_factory=dict)
+    left: Unrepaired = field(default_factory=Unrepaired)
+    _shifts: Shifts = field(default_factory=Shifts)
     _deficits: dict[str, Deficit] = field(default_factory=dict)
-    _given: dict[str, dict[str, Deficit]] = field(default_factory=dict)
 
     def pass_by(self, step: Step) -> None:
         """Settle what this node reads too little of."""
@@ -150,7 +149,7 @@ class _Repair:
                 self._through(step, position)
         for output in step.node.outputs:
             if output in self._deficits and output in self.coupling.graph.outputs:
-                self._fail(self._deficits[output], f"it reaches the output '{output}'")
+                self.left.fail(self._deficits[output], f"it reaches the output '{output}'")
         drop(self._deficits, step.expired)
 
     def _cut_reads(self, step: Step) -> dict[int, frozenset[Atom]]:
@@ -171,13 +170,13 @@ class _Repair:
         if deficit is None:
             return
         if len(step.data) > 1 or any(not is_linear(self.coupling.graph, step, i) for i in short):
-            self._fail(deficit, "it is no sum with fixed weights")
+            self.left.fail(deficit, "it is no sum with fixed weights")
             return
         position = next(iter(short))
         whole = made_of(step, position, deficit.amount)
         made = deficit.of(whole.mean(axis=shared_axes(step, position), keepdims=True))
         if not alike(whole, made.amount):
-            self._blur(made, "what it lacks differs from place to place, as at padded borders")
+            self.left.blur(made, "what it lacks differs from place to place, as at padded borders")
         if np.any(made.amount) and not self._absorbed(step, made, result_slots(step), None):
             self._carry(step, step.node.outputs[0], made)
 
@@ -196,7 +195,7 @@ class _Repair:
         cut = missing(self.coupling, step, position, stays == 0, self.means.get(name), given)
         self._note_unknown(step, cut, dims, atoms)
         constant = not np.any(cut.moving)
-        self.inexact = joined(self.inexact, marked(cut.moving, dims, self.coupling, atoms))
+        self.left.mark(marked(cut.moving, dims, self.coupling, atoms))
         due = marked(cut.effective, dims, self.coupling, atoms)
         found = Deficit(cut.amount, frozenset({_label(step)}), due, constant)
         before = self._deficits.get(name)
@@ -208,8 +207,7 @@ class _Repair:
         found = marked(cut.unknown, dims, self.coupling, atoms)
         groups = [g.name for g in self.coupling.prunable if g.atom in found and np.any(found[g.atom])]
         if groups:
-            self.unknown.update(dict.fromkeys(groups))
-            self.unrepaired[_label(step)] = f"no statistics say what the mean of {', '.join(groups)} is"
+            self.left.lack_statistics(_label(step), groups)
 
     def _through(self, step: Step, position: int) -> None:
         """An operator without weights: a param of it takes the deficit, or its result has it."""
@@ -231,7 +229,7 @@ class _Repair:
             for output, with_lack, without in zip(step.node.outputs, short, whole, strict=False):
                 self._carry(step, output, deficit.of(with_lack - without))
         else:
-            self._fail(deficit, f"'{_label(step)}' stands between it and the next bias")
+            self.left.fail(deficit, f"'{_label(step)}' stands between it and the next bias")
 
     def _absorbed(self, step: Step, deficit: Deficit, slots: tuple[int, ...], position: int | None) -> bool:
         """Note the deficit for the first operand that can take it; ``position`` None: it is of the result."""
@@ -246,9 +244,9 @@ class _Repair:
             if amount is None or not gain:
                 continue
             if not exactly(deficit.amount, dims, amount, slot_dims):
-                self._blur(deficit, f"'{param}' holds one number for what differs")
+                self.left.blur(deficit, f"'{param}' holds one number for what differs")
             factor = 1 / gain if position is None else gain
-            self._give(param, f"{step.node.name}:{slot}", deficit.of(amount * factor))
+            self._shifts.give(param, f"{step.node.name}:{slot}", deficit.of(amount * factor))
             return True
         return False
 
@@ -256,10 +254,6 @@ class _Repair:
         name = step.node.inputs[slot] if slot < len(step.node.inputs) else None
         param = self.coupling.graph.params.get(name) if name is not None else None
         return name if param is not None and param.trained and param.is_float else None
-
-    def _give(self, param: str, reader: str, deficit: Deficit) -> None:
-        given = self._given.setdefault(param, {})
-        given[reader] = given[reader] + deficit if reader in given else deficit
 
     def _carry(self, step: Step, value: str, deficit: Deficit) -> None:
         """Note the deficit of a value where it is not cut itself."""
@@ -269,28 +263,12 @@ class _Repair:
         if np.any(deficit.amount):
             self._deficits[value] = self._deficits[value] + deficit if value in self._deficits else deficit
 
-    def _fail(self, deficit: Deficit, reason: str) -> None:
-        self.inexact = joined(self.inexact, deficit.due)
-        self.unrepaired.update(dict.fromkeys(sorted(deficit.consumers), f"nowhere to put it: {reason}"))
-
-    def _blur(self, deficit: Deficit, reason: str) -> None:
-        """What is taken up is right on average only; said of constants, for which it could have been exact."""
-        self.inexact = joined(self.inexact, deficit.due)
-        if deficit.constant:
-            self.unrepaired.update(dict.fromkeys(sorted(deficit.consumers), f"on average only: {reason}"))
-
     def settled(self) -> dict[str, tuple[float, ...]]:
         """Amounts by param, where all that read it agree."""
-        shifts = {}
-        for name, given in self._given.items():
-            amounts = [deficit.amount for deficit in given.values()]
-            readers = {f"{node.name}:{at}" for node, at in self.coupling.graph.readers[name]}
-            agree = all(np.allclose(amount, amounts[0], rtol=1e-6, atol=1e-12) for amount in amounts)
-            if readers != set(given) or not agree or not np.all(np.isfinite(amounts[0])):
-                for deficit in given.values():
-                    self._fail(deficit, f"'{name}' is shared by nodes that need different amounts")
-            elif np.any(amounts[0]):
-                shifts[name] = stored(amounts[0], self.coupling.graph, name)
+        shifts, disputed = self._shifts.settled(self.coupling.graph)
+        for name, deficits in disputed.items():
+            for deficit in deficits:
+                self.left.fail(deficit, f"'{name}' is shared by nodes that need different amounts")
         return shifts
 
 
