@@ -104,16 +104,8 @@ class StepExecutor(ABC):
             UsageError: a name is not known or missing, a param has another shape.
         """
         schedule = scheduled(self.graph, given, wanted)
-        for name, array in (params or {}).items():
-            if name not in self.graph.params:
-                raise UsageError(f"there is no param '{name}' to replace", where=self.graph.name)
-            if array.shape != self.graph.params[name].shape:
-                shape = self.graph.params[name].shape
-                raise UsageError(f"param '{name}' has shape {shape}, what replaces it {array.shape}")
-        nodes = {node.name: node for node in self.graph.nodes} if masks else {}
-        for node, position in masks or {}:
-            if node not in nodes or position >= len(nodes[node].inputs):
-                raise UsageError(f"there is no operand {position} of a node '{node}' to mask")
+        _check_params(self.graph, params or {})
+        _check_masks(self.graph, masks or {})
         return Walk(
             schedule,
             {
@@ -193,3 +185,19 @@ class StepExecutor(ABC):
         for made in zip(*walks, strict=True):
             name = made[0][0]
             yield name, slices.joined(name, [tensor for _, tensor in made], self.join)
+
+
+def _check_params(graph: Graph, params: Mapping[str, Array]) -> None:
+    for name, array in params.items():
+        if name not in graph.params:
+            raise UsageError(f"there is no param '{name}' to replace", where=graph.name)
+        if array.shape != graph.params[name].shape:
+            shape = graph.params[name].shape
+            raise UsageError(f"param '{name}' has shape {shape}, what replaces it {array.shape}")
+
+
+def _check_masks(graph: Graph, masks: Masks) -> None:
+    nodes = {node.name: node for node in graph.nodes} if masks else {}
+    for node, position in masks:
+        if node not in nodes or position >= len(nodes[node].inputs):
+            raise UsageError(f"there is no operand {position} of a node '{node}' to mask")
