@@ -6,7 +6,6 @@ import os
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,10 @@ from ...ir import (
     is_float,
     no_gradients,
     registry,
-    scheduled,
     slices_of,
 )
 from ._inputs import at_sizes, model_inputs, symbol
+from ._parts import held_bytes, parts_of
 from ._replay import replay
 from ._run import Portable
 from ._segment import Segment, SegmentWriter, mask_feeds, param_feed
@@ -89,7 +88,7 @@ class OnnxExecutor:
         self.reason = self._never or _drawn(walk.schedule.nodes)
         if not self.reason:
             try:
-                parts = self._parts(walk, free=free)
+                parts = parts_of(self.graph, walk, _MOST, free=free)
                 for part in parts:
                     self._session(part)
                 return self._run(walk, parts, None if free else found)
@@ -107,40 +106,8 @@ class OnnxExecutor:
             for name, axis in found.inputs
         )
         fed = set(walk.given) <= set(self.graph.inputs)
-        size = sum(self._bytes(name) for name in walk.wanted)
+        size = sum(held_bytes(self.graph, name) for name in walk.wanted)
         return symbolic and fed and size * found.count <= _MOST * found.how.size
-
-    def _bytes(self, name: str) -> int:
-        value = self.graph.values.get(name)
-        return 0 if value is None else 8 * prod(value.shape)
-
-    def _parts(self, walk: Walk, *, free: bool) -> list[Segment]:
-        """The run in as many parts as it takes to hold the wanted values of only one of them."""
-        ends, held = list[int](), 0
-        for at, node in enumerate(walk.schedule.nodes):
-            made = sum(self._bytes(name) for name in node.outputs if name in walk.wanted)
-            if held and held + made > _MOST and not free:
-                ends.append(at)
-                held = 0
-            held += made
-        ends.append(len(walk.schedule.nodes))
-        given, parts = frozenset(walk.given), list[Segment]()
-        for start, end in zip([0, *ends], ends, strict=False):
-            made_here = {name for node in walk.schedule.nodes[start:end] for name in node.outputs} - set(
-                walk.given
-            )
-            later = {name for node in walk.schedule.nodes[end:] for name in node.inputs if name is not None}
-            out = frozenset(name for name in made_here if name in walk.wanted or name in later)
-            parts.append(self._segment(walk, given, out, free=free))
-            given = frozenset(name for name in given | out if name in later)
-        return [part for part in parts if part.wanted]
-
-    def _segment(self, walk: Walk, given: frozenset[str], out: frozenset[str], *, free: bool) -> Segment:
-        nodes = scheduled(self.graph, given, out).nodes
-        read = {name for node in nodes for name in node.inputs}
-        names = {node.name for node in nodes}
-        masks = frozenset(place for place in walk.masks if place[0] in names)
-        return Segment(given & read, out, frozenset(walk.params) & read, masks, free)
 
     @cached_property
     def _writer(self) -> SegmentWriter:
