@@ -11,14 +11,13 @@ import numpy as np
 from ..hosts import Session
 from ..ir import Graph, InternalError, UnsupportedError, VerificationError, collected_later
 from ..measure import Setting
-from ..passes import Observer, Pipeline, Plan, State, Task, couple, default_judge, plan_for
+from ..passes import Observer, Pipeline, Plan, State, Task, couple, plan_for
 from ..targets import Target
 from ._attempt import Attempt, Round
-from ._curves import damage_curves
-from ._judge import judged
-from ._judging import Judging, Stopwatch
+from ._judging import Stopwatch
 from ._later import Later
 from ._parts import Parts
+from ._planning import Planning
 from ._replayed import replayed
 from ._weights import Store
 
@@ -27,7 +26,7 @@ _REPLANS = 24
 
 
 @dataclass(eq=False)
-class Run(Judging):
+class Run(Planning):
     """A run, as a driver works with it: it asks for attempts, looks at them, and gives one back.
 
     Attributes:
@@ -58,20 +57,6 @@ class Run(Judging):
     store: Store | None = None
     rounds: list[Round] = field(default_factory=list)
     ended: str = ""
-
-    @property
-    def parts(self) -> Parts:
-        """The pipeline as drivers run it."""
-        return Parts.of(self.pipeline)
-
-    @property
-    def _known(self) -> dict[str, Any]:
-        """What passes know before the first one."""
-        return {"executor": self.session.executor, "task": self.task}
-
-    def state(self, graph: Graph, **facts: Any) -> State:
-        """A state in which passes go on from ``facts``."""
-        return State.start(graph).having(**self._known, **facts)
 
     def attempt(
         self,
@@ -115,50 +100,6 @@ class Run(Judging):
         """The model as it is, in a copy of its own."""
         plan = plan_for(couple(self.graph), {})
         return self._replayed(self.state(self.graph, plan=plan), plan, self.graph)
-
-    def scored(self, graph: Graph | None = None, parts: Parts | None = None) -> State:
-        """What the passes before the policy leave.
-
-        Raises:
-            UsageError: the passes are in an order in which one lacks what it needs.
-        """
-        used, at = parts or self.parts, self.graph if graph is None else graph
-        begun = used.whole.start(at, **self._known)
-        return used.head.resume(begun, self.observers)
-
-    def planned(self, state: State, parts: Parts | None = None) -> State:
-        """What the policy leaves, with one score."""
-        used = parts or self.parts
-        steps = () if used.policy is None else (used.policy,)
-        return Pipeline(steps).resume(self.chosen(self.with_curves(state, used), used), self.observers)
-
-    def with_curves(self, state: State, parts: Parts) -> State:
-        """``state`` with damage curves, where the policy reads them: by ``evaluate``, else by the outputs' change."""
-        if not getattr(parts.policy, "by_damage", False) or state.sensitivity is not None:
-            return state
-
-        def quality(graph: Graph) -> float:
-            return self.task.evaluated(self._host_model(graph), "a policy")
-
-        if getattr(self.task, "evaluate", None) is None:
-            judge = default_judge(state.graph, state.executor)
-            return self._curved(state, parts, lambda graph: float(judge(graph)))
-        before = quality(state.graph)
-        return self._curved(state, parts, lambda graph: before - quality(graph))
-
-    def _curved(self, state: State, parts: Parts, damage: Callable[[Graph], float]) -> State:
-        curves = self.told("sensitivity", lambda: damage_curves(state, parts.repair, damage, self.progress))
-        return state.having(sensitivity=curves)
-
-    def _host_model(self, graph: Graph) -> Any:
-        return self.session.replay(self.graph, graph, inplace=False)
-
-    def chosen(self, state: State, parts: Parts) -> State:
-        """``state`` with one score: of several, that whose plan changes the outputs least."""
-        policy = parts.policy
-        if policy is None or len(state.candidates or ()) < 2:
-            return state
-        return self.told("judge", lambda: judged(state, policy))
 
     def _first(self, parts: Parts, inplace: bool) -> Attempt:
         state = parts.repair.resume(self.planned(self.scored(parts=parts), parts), self.observers)
