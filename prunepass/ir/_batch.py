@@ -7,7 +7,6 @@ samples lie. A node that reads samples together, or that no declaration covers, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,15 +16,12 @@ from ._call import call_of
 from ._dims import Atom, Dim, Dims, Prod, leaves, sizes
 from ._errors import PrunepassError
 from ._graph import Attrs, Graph, Node, Param, Shape
+from ._growth import Axes, Edit, Growth, shape_of
 from ._op import Rule
 from ._registry import registry
-from ._verify import rule_of
 
 # No size of a network is a multiple of this one by chance.
 _PROBE = 10007
-
-_Edit = tuple[str, "int | None"]
-_Axes = Mapping[int, int]
 
 
 @dataclass
@@ -43,7 +39,7 @@ class Batching:
 
     size: int
     axes: dict[str, int] = field(default_factory=dict)
-    edits: dict[str, _Edit] = field(default_factory=dict)
+    edits: dict[str, Edit] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     together: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
@@ -85,7 +81,7 @@ def _table(param: Param, axis: int, shape: Shape) -> Param:
     )
 
 
-def _edited(attrs: Attrs, edit: _Edit, change: Any) -> Attrs:
+def _edited(attrs: Attrs, edit: Edit, change: Any) -> Attrs:
     name, entry = edit
     old = attrs[name]
     if entry is None:
@@ -99,6 +95,7 @@ class _Probe:
     def __init__(self, graph: Graph, inputs: frozenset[tuple[str, int]]) -> None:
         self.graph, self.inputs = graph, dict(inputs)
         self.size = next((graph.values[name].shape[axis] for name, axis in inputs), 1)
+        self.growth = Growth(graph, self.size)
         self.forced: dict[str, int] = {}
 
     def run(self) -> Batching:
@@ -121,7 +118,7 @@ class _Probe:
             return
         if not axes and not self.forced.keys() & set(node.outputs):
             return
-        attempts = self._attempts(node, axes)
+        attempts = self.growth.attempts(node, axes)
         first = self._tried(node, None, axes)
         if not isinstance(first, str):
             self._note(node, first, None, {})
@@ -133,7 +130,7 @@ class _Probe:
                     return
             self._refuse(node, first, axes)
 
-    def _note(self, node: Node, made: tuple[int | None, ...], edit: _Edit | None, more: _Axes) -> None:
+    def _note(self, node: Node, made: tuple[int | None, ...], edit: Edit | None, more: Axes) -> None:
         self.found.axes.update(
             {name: axis for name, axis in zip(node.outputs, made, strict=False) if axis is not None}
         )
@@ -142,10 +139,10 @@ class _Probe:
             self.found.edits[node.name] = edit
         self.forced.update({str(node.inputs[at]): axis for at, axis in more.items()})
 
-    def _refuse(self, node: Node, why: str, axes: _Axes) -> None:
+    def _refuse(self, node: Node, why: str, axes: Axes) -> None:
         """Note what keeps ``node`` as it is, and along which axis its results can be joined."""
         self.found.refused[node.name] = why
-        batched = [(axis, self._shape(node.inputs[at])) for at, axis in axes.items()]
+        batched = [(axis, shape_of(self.graph, node.inputs[at])) for at, axis in axes.items()]
         for name in node.outputs:
             shape = self.graph.values[name].shape if name else ()
             likely = [axis for axis, read in batched if len(shape) == len(read) and shape[axis] == read[axis]]
@@ -154,52 +151,7 @@ class _Probe:
             else:
                 self.found.unknown.add(name)
 
-    def _shape(self, name: str | None) -> Shape:
-        return () if name is None else self.graph.tensor(name).shape
-
-    def _attempts(self, node: Node, axes: _Axes) -> Iterator[tuple[_Edit | None, _Axes]]:
-        """Entries of attributes that may have to grow, and operands."""
-        edits = list(self._edits(node))
-        yield from ((edit, {}) for edit in edits)
-        for more in self._followers(node, axes):
-            yield from ((edit, more) for edit in (None, *edits))
-
-    def _edits(self, node: Node) -> Iterator[_Edit]:
-        for name in rule_of(self.graph, node).sizes:
-            value = node.attrs.get(name)
-            if isinstance(value, int):
-                yield name, None
-            elif isinstance(value, tuple):
-                yield from ((name, at) for at, one in enumerate(value) if _divides(one, self.size))
-
-    def _followers(self, node: Node, axes: _Axes) -> Iterator[_Axes]:
-        """Operands that have as many entries along an axis as there are samples and are made of none."""
-        free = [at for at, name in enumerate(node.inputs) if at not in axes and self._may_grow(name)]
-        for axis in range(max((len(self._shape(node.inputs[at])) for at in free), default=0)):
-            fitting = [at for at in free if self._grows(node.inputs[at], axis)]
-            if fitting:
-                yield dict.fromkeys(fitting, axis)
-            if len(fitting) > 1:
-                yield from ({at: axis} for at in fitting)
-
-    def _may_grow(self, name: str | None) -> bool:
-        return name is not None and name not in self.graph.inputs
-
-    def _grows(self, name: str | None, axis: int) -> bool:
-        shape = self._shape(name)
-        if axis >= len(shape) or shape[axis] != self.size:
-            return False
-        if name not in self.graph.params:
-            return True
-        param = self.graph.params[str(name)]
-        if self.size == 1 and not param.trained:
-            return True
-        data = param.read()
-        # A weight is no state of a sample; what a file writes down to begin with is one number throughout.
-        alike = data.flat[0] if param.trained else np.take(data, [0], axis)
-        return bool((data == alike).all())
-
-    def _tried(self, node: Node, edit: _Edit | None, axes: _Axes) -> tuple[int | None, ...] | str:
+    def _tried(self, node: Node, edit: Edit | None, axes: Axes) -> tuple[int | None, ...] | str:
         """The axes along which results grow, or why the node cannot be run so."""
         call = call_of(self.graph, node)
         shapes = tuple(
@@ -218,7 +170,7 @@ class _Probe:
                 return f"an operand of shape {shape} does not fit the others"
         return self._results(node, rule, axes)
 
-    def _results(self, node: Node, rule: Rule, axes: _Axes) -> tuple[int | None, ...] | str:
+    def _results(self, node: Node, rule: Rule, axes: Axes) -> tuple[int | None, ...] | str:
         batch = set[Atom]()
         for at, axis in axes.items():
             dims = rule.operands[at] if at < len(rule.operands) else None
@@ -273,10 +225,6 @@ class _Probe:
 
 def _scaled(shape: Shape, axis: int) -> Shape:
     return (*shape[:axis], shape[axis] * _PROBE, *shape[axis + 1 :])
-
-
-def _divides(entry: Any, size: int) -> bool:
-    return isinstance(entry, int) and entry > 0 and entry % size == 0
 
 
 def _pinned(dim: Dim) -> str:
