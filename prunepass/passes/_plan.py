@@ -172,13 +172,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     def check(self, graph: Graph) -> None:
         """Refuse another model than the plan was made for."""
-        if fingerprint(graph) != self.fingerprint:
-            raise UsageError(
-                f"the plan was made for another model (fingerprint {self.fingerprint[:12]}, "
-                f"this one has {fingerprint(graph)[:12]})",
-                where=graph.name,
-                advice="names, shapes and types of all parameters must be the same",
-            )
+        _check(self, graph)
 
     def shifted(self, graph: Graph) -> dict[str, Array]:
         """Data of every param that the plan changes, uncut: whole tensors are put in, then amounts are added.
@@ -187,6 +181,17 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             UsageError: a param is missing or has another size.
         """
         return _changed(self, graph)
+
+
+def _check(plan: Plan, graph: Graph) -> None:
+    found = fingerprint(graph)
+    if found != plan.fingerprint:
+        raise UsageError(
+            f"the plan was made for another model (fingerprint {plan.fingerprint[:12]}, "
+            f"this one has {found[:12]})",
+            where=graph.name,
+            advice="names, shapes and types of all parameters must be the same",
+        )
 
 
 def _constrained(plan: Plan, graph: Graph) -> Graph:
