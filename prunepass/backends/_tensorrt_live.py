@@ -10,7 +10,8 @@ from ..ir import BackendError
 from ._protocol import LayerTime
 from ._tensorrt_cuda import Device
 from ._tensorrt_log import Log, listener, undisturbed
-from ._tensorrt_run import Arrays, Capture, Runner, tensors_of
+from ._tensorrt_memory import tensors_of
+from ._tensorrt_run import Arrays, Capture, Runner
 from ._tensorrt_seam import ICudaEngine, IExecutionContext, IRuntimeConfig, Runtime
 
 

@@ -6,47 +6,25 @@ packages. ``docs/tensorrt.md`` says what was run where.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..ir import BackendError, ModelError, UnsupportedError, UsageError
+from ..ir import ModelError
 from ._device_times import DeviceTimes
-from ._tensorrt_build import dtype_of
 from ._tensorrt_cuda import Device
 from ._tensorrt_log import Log
-from ._tensorrt_seam import ICudaEngine, IExecutionContext
+from ._tensorrt_memory import Buffer, Memory, Tensor
+from ._tensorrt_seam import IExecutionContext
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 Capture: TypeAlias = Literal["never", "try", "ask"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """An input or output of the engine; one that is read on the host never goes to the device."""
-
-    name: str
-    is_input: bool
-    on_host: bool
-    dtype: np.dtype[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Buffer:
-    """Memory of one tensor: ``array`` looks at the page-locked bytes at ``host``."""
-
-    tensor: Tensor
-    array: npt.NDArray[Any]
-    host: int
-    device: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +36,6 @@ class Bound:
     outputs: tuple[Buffer, ...]
     graph: Any
     stack: ExitStack
-
-
-def tensors_of(trt: Any, engine: ICudaEngine) -> tuple[Tensor, ...]:
-    """The inputs and outputs of an engine."""
-    found = []
-    for index in range(engine.num_io_tensors):
-        name = engine.get_tensor_name(index)
-        is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-        on_host = engine.get_tensor_location(name) == trt.TensorLocation.HOST
-        found.append(Tensor(name, is_input, on_host, _dtype(dtype_of(engine.get_tensor_dtype(name)))))
-    return tuple(found)
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    try:
-        return np.dtype(name)
-    except TypeError:
-        pass
-    try:
-        import ml_dtypes
-
-        found: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
-    except (ImportError, AttributeError) as error:
-        raise UnsupportedError(f"numpy has no type '{name}'", advice="pip install ml_dtypes") from error
-    return found
 
 
 class Runner:
@@ -102,7 +55,7 @@ class Runner:
         capture: Capture,
     ) -> None:
         self._context, self._tensors, self._device, self._log = context, tensors, device, log
-        self._capture = capture
+        self._capture, self._memory = capture, Memory(context, device, log)
         self._bound: Bound | None = None
         with ExitStack() as stack:
             self._stream = device.stream(stack)
@@ -177,10 +130,14 @@ class Runner:
     def _bind(self, key: tuple[object, ...], feeds: Arrays) -> Bound:
         with ExitStack() as stack:
             inputs = tuple(
-                self._input(tensor, feeds[tensor.name], stack) for tensor in self._tensors if tensor.is_input
+                self._memory.input(tensor, feeds[tensor.name], stack)
+                for tensor in self._tensors
+                if tensor.is_input
             )
-            self._infer_shapes()
-            outputs = tuple(self._output(tensor, stack) for tensor in self._tensors if not tensor.is_input)
+            self._memory.infer_shapes()
+            outputs = tuple(
+                self._memory.output(tensor, stack) for tensor in self._tensors if not tensor.is_input
+            )
             bound = Bound(key, inputs, outputs, None, stack)
             try:
                 self._copy_in(bound)
@@ -191,39 +148,6 @@ class Runner:
             graph = self._captured(stack)
             stack.callback(self._device.synchronize, self._stream)
             return Bound(key, inputs, outputs, graph, stack.pop_all())
-
-    def _input(self, tensor: Tensor, array: npt.NDArray[Any], stack: ExitStack) -> Buffer:
-        if not self._context.set_input_shape(tensor.name, tuple(array.shape)):
-            got = "x".join(map(str, array.shape))
-            what = f"input '{tensor.name}' of {got} is outside what the engine was built for"
-            raise UsageError(what, advice="build it with wider shapes")
-        buffer = self._buffer(tensor, array.shape, stack)
-        np.copyto(buffer.array, array)
-        return buffer
-
-    def _infer_shapes(self) -> None:
-        try:
-            missing = self._context.infer_shapes()
-        except RuntimeError as error:
-            raise ModelError(f"the sizes of the outputs cannot be told: {self._log.said()}") from error
-        if missing:
-            raise UsageError(f"the sizes of {', '.join(missing)} are not known")
-
-    def _output(self, tensor: Tensor, stack: ExitStack) -> Buffer:
-        shape = tuple(self._context.get_tensor_shape(tensor.name))
-        if any(size < 0 for size in shape):
-            what = f"the size of output '{tensor.name}' depends on the data"
-            raise UnsupportedError(what, advice="run it with another backend")
-        return self._buffer(tensor, shape, stack)
-
-    def _buffer(self, tensor: Tensor, shape: tuple[int, ...], stack: ExitStack) -> Buffer:
-        size = prod(shape) * tensor.dtype.itemsize
-        host = self._device.host_memory(size, stack)
-        device = None if tensor.on_host else self._device.device_memory(size, stack)
-        if not self._context.set_tensor_address(tensor.name, host if device is None else device):
-            raise BackendError(f"TensorRT refuses the memory of '{tensor.name}': {self._log.said()}")
-        memory = memoryview((ctypes.c_ubyte * max(1, size)).from_address(host)).cast("B")
-        return Buffer(tensor, np.ndarray(shape, tensor.dtype, memory), host, device)
 
     def _captured(self, stack: ExitStack) -> Any:
         if self._capture == "never":

@@ -13,7 +13,8 @@ import pytest
 
 from prunepass.backends._tensorrt_cuda import Device, load_cuda
 from prunepass.backends._tensorrt_log import Log
-from prunepass.backends._tensorrt_run import Capture, Runner, Tensor, tensors_of
+from prunepass.backends._tensorrt_memory import Tensor, tensors_of
+from prunepass.backends._tensorrt_run import Capture, Runner
 from prunepass.ir import BackendError, ModelError, PrunepassError, UnsupportedError, UsageError
 from tests.backends.gpu import COPY_MS, INFERENCE_MS, FakeContext, FakeCuda, FakeEngine, fake_trt
 
