@@ -87,15 +87,58 @@ def _opened(form: Any) -> Any:
     return load(form)
 
 
+class _Clock:
+    """Times of a layer at several widths, measured once and kept in a journal."""
+
+    def __init__(self, bench: Bench, how: Calibration) -> None:
+        self.bench, self.setting, self.journal = bench, how.setting, Journal(how.cache)
+
+    def timed(self, layer: Layer, widths: Sequence[Mapping[Atom, int]], seconds: float) -> tuple[float, ...]:
+        """``(microseconds of the first, 0, ratio, error, ..)``: time of each of ``widths`` over the first, or from
+        the journal."""
+        setting = self.setting
+        sizes = [[int(size_at(size, at)) for size in layer.axes] for at in widths]
+        key = fingerprint_of(
+            {
+                "layer": layer.key,
+                "sizes": sizes,
+                "seconds": seconds,
+                "engine": [setting.backend.name, setting.backend.version(), setting.threads, setting.clock],
+                "processor": processor(),
+            }
+        )
+        known = self.journal.get(key)
+        if known is None or not _sound(known, len(widths)):
+            known = self._measured(layer, widths, seconds)
+            self.journal.put(key, known)
+        return known
+
+    def _measured(
+        self, layer: Layer, widths: Sequence[Mapping[Atom, int]], seconds: float
+    ) -> tuple[float, ...]:
+        setting = self.setting
+        result = compare(
+            [self.bench.part(layer, at) for at in widths],
+            setting.backend,
+            threads=setting.threads,
+            duration=seconds,
+            iterations=_ROUNDS,
+            warmup=_WARMUP,
+        )
+        return tuple(_ratios(result, setting))
+
+
 @dataclass
 class _Run:
+    """One calibration: first the grain of the engine, then the table of layers on that grain."""
+
     bench: Bench
     how: Calibration
     done: int = 0
     refusal: str = ""
 
     def __post_init__(self) -> None:
-        self.journal = Journal(self.how.cache)
+        self.clock = _Clock(self.bench, self.how)
         distinct = {layer.key: layer for layer in layers_of(self.bench.coupling)}
         self.layers = list(distinct.values())
         if not self.layers:
@@ -168,7 +211,7 @@ class _Run:
         tried = [2**power for power in range(_coarsest(layer).bit_length() - 1)]
         widths = [{leaf: base}, *({leaf: base - step} for step in tried)]
         try:
-            found = self._timed(layer, widths, _QUICK_SECONDS if self.how.quick else _GRAIN_SECONDS)
+            found = self.clock.timed(layer, widths, _QUICK_SECONDS if self.how.quick else _GRAIN_SECONDS)
         except UnsupportedError:
             return []
         whole = self._work(layer, widths[0])
@@ -183,7 +226,7 @@ class _Run:
         """Samples of one layer; None where it cannot be taken out of the model."""
         widths = list(self._samples(layer, grain))
         try:
-            found = self._timed(layer, widths, _QUICK_SECONDS if self.how.quick else _TABLE_SECONDS)
+            found = self.clock.timed(layer, widths, _QUICK_SECONDS if self.how.quick else _TABLE_SECONDS)
         except UnsupportedError as error:
             self.refusal = error.what
             return None
@@ -210,42 +253,6 @@ class _Run:
                     choices = allowed_widths(leaf.size, allowed[leaf], 0.0)
                     widths[leaf] = min(choices, key=lambda width: abs(width - fraction * leaf.size))
             yield widths
-
-    # The clock.
-
-    def _timed(self, layer: Layer, widths: Sequence[Mapping[Atom, int]], seconds: float) -> tuple[float, ...]:
-        """``(microseconds of the first, 0, ratio, error, ..)``: time of each of ``widths`` over the first, or from
-        the journal."""
-        setting = self.how.setting
-        sizes = [[int(size_at(size, at)) for size in layer.axes] for at in widths]
-        key = fingerprint_of(
-            {
-                "layer": layer.key,
-                "sizes": sizes,
-                "seconds": seconds,
-                "engine": [setting.backend.name, setting.backend.version(), setting.threads, setting.clock],
-                "processor": processor(),
-            }
-        )
-        known = self.journal.get(key)
-        if known is None or not _sound(known, len(widths)):
-            known = self._measured(layer, widths, seconds)
-            self.journal.put(key, known)
-        return known
-
-    def _measured(
-        self, layer: Layer, widths: Sequence[Mapping[Atom, int]], seconds: float
-    ) -> tuple[float, ...]:
-        setting = self.how.setting
-        result = compare(
-            [self.bench.part(layer, at) for at in widths],
-            setting.backend,
-            threads=setting.threads,
-            duration=seconds,
-            iterations=_ROUNDS,
-            warmup=_WARMUP,
-        )
-        return tuple(_ratios(result, setting))
 
     def _tick(self) -> None:
         self.done += 1
