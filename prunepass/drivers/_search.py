@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import BudgetError, Index
+from ..ir import Index
 from ..measure import LatencyRound
 from ..passes import LatencyLimit, LatencyModel, LayerTable, Plan, Point, State, couple, cut
 from ._attempt import Reading
 from ._probes import probes
 from ._run import Run
-from ._widths import Widths, atoms_of, choices_of, path_between, widths_of, within
+from ._trials import Trials, Tried, half_way
+from ._widths import Widths, atoms_of, choices_of, widths_of, within
 
 MAX_ROUNDS = 8
 _REPLANS = 4
@@ -22,7 +23,6 @@ _REPLANS = 4
 _NEAR = 0.98
 # A candidate near the budget says more about it than a probe elsewhere.
 _WEIGHT = 3.0
-_ERRORS = 2.0
 # A model whose predictions are further off after a correction does not know this engine.
 _OFF = 0.25
 # No time at all, so that the policy widens nothing.
@@ -39,19 +39,6 @@ class Found:
     rounds: tuple[LatencyRound, ...]
     accepted: int
     probes: int
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A candidate that was measured."""
-
-    widths: Widths
-    measured: float
-    at: int
-    kept: float
-    state: State
-    model: Any
-    reading: Reading
 
 
 @dataclass
@@ -114,7 +101,7 @@ class Search:
     # The rounds.
 
     def _best(self, state: State, points: list[Point]) -> Tried:
-        tried = list[Tried]()
+        tried = Trials(self.limit)
         model, widen = self.model.fitted(points), False
         while len(tried) < self.most:
             self.run.progress(len(tried) / self.most)
@@ -123,31 +110,28 @@ class Search:
             state = self.run.chosen(state.having(clocked=clocked), self.parts)
             planned = self.parts.rest.resume(state, self.run.observers)
             widths = widths_of(self.coupling, planned.need("plan", "latency"))
-            if any(widths == old.widths for old in tried):
-                if clocked.start is not None or not any(one.measured <= self.limit for one in tried):
+            if widths in tried.seen:
+                if clocked.start is not None or not tried.held:
                     break
                 widen = True
                 continue
             tried.append(self._try(planned, widths, model))
             points.append(self._point(tried[-1]))
-            if self._resolved(tried[-1]):
+            if tried.resolved:
                 break
-        held = [one for one in tried if one.measured <= self.limit]
-        if not held:
-            raise self._failure(tried)
-        return max(held, key=lambda one: one.kept)
+        if not tried.held:
+            raise tried.failure()
+        return tried.best
 
     def _next(
-        self, model: LatencyModel, tried: list[Tried], points: list[Point], widen: bool
+        self, model: LatencyModel, tried: Trials, points: list[Point], widen: bool
     ) -> tuple[LatencyLimit, LatencyModel]:
         """What to plan with after what was measured."""
         if not tried:
             return LatencyLimit(model, self.limit, offered=True), model
-        held = [one for one in tried if one.measured <= self.limit]
-        refused = tuple(one.widths for one in tried if one.measured > self.limit)
-        best = max(held, key=lambda one: one.kept, default=tried[-1])
+        held, refused, best = tried.held, tuple(tried.refused), tried.best
         model = self._corrected(tried, points, best)
-        middle = self._middle(tried, best if held else None)
+        middle = self._middle(tried)
         if middle is not None:
             return LatencyLimit(model, _NOTHING, refused, middle, offered=True), model
         far = best.measured < _NEAR * self.limit and len(tried) < _REPLANS
@@ -155,7 +139,7 @@ class Search:
         start = None if replan else best.widths
         return LatencyLimit(model, self.limit, refused, start, offered=True), model
 
-    def _corrected(self, tried: list[Tried], points: list[Point], best: Tried) -> LatencyModel:
+    def _corrected(self, tried: Trials, points: list[Point], best: Tried) -> LatencyModel:
         """The model through the best candidate, with a slope where another one was measured as well."""
         other = min(
             (one for one in tried if abs(one.measured - best.measured) > (1 - _NEAR) * self.limit),
@@ -168,25 +152,14 @@ class Search:
             (atoms_of(self.coupling, other.widths), other.measured) if other else None,
         )
 
-    def _middle(self, tried: list[Tried], held: Tried | None) -> Widths | None:
+    def _middle(self, tried: Trials) -> Widths | None:
         """Widths half-way between the best that held and the nearest that did not, where the model is far off."""
-        refused = [one.widths for one in tried if one.measured > self.limit]
         if not self._halving:
             self._halving = len(tried) > 1 and abs(self.rounds[-1].error) > _OFF
-        if not self._halving or not refused:
+        if not self._halving or not tried.refused:
             return None
         choices = choices_of(self.coupling, self.policy.widths, self.policy.floor)
-        # Where nothing held yet, the least widths are the best guess.
-        low = held.widths if held else {name: widths[-1] for name, widths in choices.items()}
-        path = min((path_between(choices, low, old) for old in refused), key=len)
-        inner = path[1:-1] if held else path[:-1]
-        seen = [one.widths for one in tried]
-        free = [
-            widths
-            for widths in inner
-            if widths not in seen and within(self.coupling, self.parts.budget, widths)
-        ]
-        return free[len(free) // 2] if free else None
+        return half_way(choices, tried, lambda widths: within(self.coupling, self.parts.budget, widths))
 
     def _try(self, planned: State, widths: Widths, model: LatencyModel) -> Tried:
         predicted = model.time(atoms_of(self.coupling, widths))
@@ -201,19 +174,6 @@ class Search:
 
     def _point(self, tried: Tried) -> Point:
         return Point(self.model.features(atoms_of(self.coupling, tried.widths)), tried.measured, _WEIGHT)
-
-    def _resolved(self, tried: Tried) -> bool:
-        """Whether what is left of the budget is less than the clock can tell."""
-        left = self.limit - tried.measured
-        return 0 <= left < _ERRORS * tried.reading.error * tried.measured
-
-    def _failure(self, tried: list[Tried]) -> BudgetError:
-        nearest = min(one.measured for one in tried)
-        return BudgetError(
-            f"the budget latency={self.limit:g} was not met in {len(tried)} rounds; the nearest is "
-            f"latency={nearest:.3f} as measured",
-            advice="ask for less, or see with 'prunepass analyze' what is pinned; lower align or floor",
-        )
 
     def _replayed(self, after: Any) -> Any:
         return self.run.session.replay(self.run.graph, after, inplace=False)
