@@ -21,7 +21,6 @@ from ...ir import (
     Param,
     PrunepassError,
     UnsupportedError,
-    Value,
     constant,
     rule_of,
     sizes,
@@ -47,8 +46,8 @@ from ._foreign import (
     tensor_args,
     tensor_attribute,
 )
-from ._inputs import dtype_name, tensors_of, to_numpy
 from ._source import innermost_frame
+from ._tensors import Tensors, own_names, param_over
 from ._ties import attention_ties
 
 # What torch writes for memory and autograd and not for mathematics: the same tensor by another name.
@@ -95,8 +94,6 @@ class _Builder:
     """Turns fx nodes into neutral ones, in the order of the graph."""
 
     gm: fx.GraphModule
-    values: dict[str, Value] = field(default_factory=dict)
-    params: dict[str, Param] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     outputs: tuple[str, ...] = ()
@@ -106,12 +103,12 @@ class _Builder:
     def __post_init__(self) -> None:
         self._constants = Constants(self.gm)
         self._names: dict[fx.Node, str | tuple[str, ...]] = {}
-        self._own = _own_names(self.gm)
+        self.tensors = Tensors(own_names(self.gm))
 
     def add(self, node: fx.Node) -> None:
         if node.op == "placeholder":
             if is_tensor(node):
-                self._names[node] = self._value(node.name, node.meta["val"])
+                self._names[node] = self.tensors.value(node.name, node.meta["val"])
                 self.inputs.append(str(self._names[node]))
         elif node.op == "output":
             leaves = pytree.tree_leaves(node.args)
@@ -165,8 +162,8 @@ class _Builder:
             return None if value is None else self._read(value)
         spread = sum(operand.argument == reads[position].argument for operand in reads) > 1
         name = f"{node.name}.{reads[position].argument}" + (f".{position}" if spread else "")
-        name = self._unique(name)
-        self.params[name] = constant(name, np.asarray(plain(value)))
+        name = self.tensors.unique(name)
+        self.tensors.params[name] = constant(name, np.asarray(plain(value)))
         return name
 
     def _results(self, node: fx.Node) -> tuple[str, ...]:
@@ -180,7 +177,7 @@ class _Builder:
             read = [int(plain(user.args[1])) for user in node.users if user.target is operator.getitem]
             parts = list(made if isinstance(made, list) else made[: max(read, default=0) + 1])
             names = tuple(
-                self._value(node.name if i == 0 else f"{node.name}.{i}", part)
+                self.tensors.value(node.name if i == 0 else f"{node.name}.{i}", part)
                 if isinstance(part, torch.Tensor)
                 else ""
                 for i, part in enumerate(parts)
@@ -188,18 +185,8 @@ class _Builder:
             self._names[node] = names
             return names
         written = made if isinstance(made, torch.Tensor) else node.all_input_nodes[0].meta["val"]
-        self._names[node] = self._value(node.name, written)
+        self._names[node] = self.tensors.value(node.name, written)
         return (str(self._names[node]),)
-
-    def _value(self, name: str, made: torch.Tensor) -> str:
-        name = self._unique(name)
-        self.values[name] = Value(name, *facts(made))
-        return name
-
-    def _unique(self, name: str) -> str:
-        while name in self.values or name in self._own or name in self.params:
-            name += "_"
-        return name
 
     def _read(self, node: fx.Node) -> str:
         """Name of the tensor that ``node`` stands for."""
@@ -215,41 +202,36 @@ class _Builder:
         if node.op == "get_attr":
             name = self._param(node)
             if is_lifted(node):
-                self.params[name] = replace(self.params[name], trained=False)
+                self.tensors.params[name] = replace(self.tensors.params[name], trained=False)
             return name
-        constants, name = self._constants, self._unique(node.name)
+        constants, name = self._constants, self.tensors.unique(node.name)
         shape, dtype = facts(node.meta["val"])
         source = lambda: constants.array(node)  # noqa: E731
-        self.params[name] = Param(name, shape, dtype, source, trained=False, origin=origin_of(node))
+        self.tensors.params[name] = Param(name, shape, dtype, source, trained=False, origin=origin_of(node))
         return name
 
     def _param(self, node: fx.Node) -> str:
         tensor = tensor_attribute(self.gm, node)
         assert tensor is not None
-        name = self._own.get(str(node.target), str(node.target))
-        self.params.setdefault(name, param_over(name, tensor))
+        name = self.tensors.own.get(str(node.target), str(node.target))
+        self.tensors.params.setdefault(name, param_over(name, tensor))
         return name
 
     def graph(self) -> Graph:
         """The graph built, without what nothing reads; layers stay, read or not."""
-        wanted, alive, layers = set(self.outputs), list[Node](), set(self._own.values())
+        wanted, alive, layers = set(self.outputs), list[Node](), set(self.tensors.own.values())
         for node in reversed(self.nodes):
             if node.name in self.kept or wanted & set(node.outputs) or layers & set(node.inputs):
                 wanted.update(name for name in node.inputs if name is not None)
                 alive.append(node)
         alive.reverse()
         made = {*self.inputs, *(name for node in alive for name in node.outputs)}
-        values = {name: value for name, value in self.values.items() if name in made}
-        params = {name: self.params[name] for name in self._ordered() if name in wanted}
+        values = {name: value for name, value in self.tensors.values.items() if name in made}
+        params = {name: self.tensors.params[name] for name in self.tensors.ordered() if name in wanted}
         outputs = tuple(dict.fromkeys(self.outputs))
         return Graph(
             _model_name(self.gm), tuple(self.inputs), outputs, tuple(alive), values, params, host="torch"
         )
-
-    def _ordered(self) -> list[str]:
-        """Params in the order of the user's state, then constants in the order of the graph."""
-        own = dict.fromkeys(name for name in self._own.values() if name in self.params)
-        return [*own, *(name for name in self.params if name not in own)]
 
     def fallback(self, node: Node, why: str) -> Node:
         """The foreign twin of a declared node whose use the declaration refuses."""
@@ -264,21 +246,6 @@ def _pinned(node: fx.Node, names: tuple[str | None, ...], results: tuple[str, ..
     if is_random(target):
         attrs["random"] = True
     return Node(node.name, "foreign", names, results, attrs, origin_of(node), foreign_call(node))
-
-
-def param_over(name: str, tensor: torch.Tensor) -> Param:
-    """A param that reads the live ``tensor``."""
-    source: Callable[[], Any] = lambda: to_numpy(tensor)  # noqa: E731
-    return Param(name, tuple(tensor.shape), dtype_name(tensor.dtype), source)
-
-
-def _own_names(gm: fx.GraphModule) -> dict[str, str]:
-    """Name of every tensor of the module -> the first name that the same tensor goes by."""
-    first: dict[int, str] = {}
-    named: dict[str, str] = {}
-    for name, tensor in tensors_of(gm):
-        named[name] = first.setdefault(id(tensor), name)
-    return named
 
 
 def is_same(node: fx.Node) -> bool:

@@ -14,11 +14,12 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ...ir import Graph, Param, PrunepassError
-from ._capture import capture_outputs, param_over
+from ._capture import capture_outputs
 from ._export import export
 from ._inputs import tensors_of
 from ._join import joined
 from ._modes import is_random
+from ._tensors import param_over
 from ._trace import Trace
 
 
