@@ -1,4 +1,4 @@
-"""Files and functions stay small enough to be read at one go."""
+"""Files, classes and functions stay small enough to be read at one go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILES = [file for part in ("prunepass", "tests", "bench", "examples") for file in (ROOT / part).rglob("*.py")]
-LINES, FUNCTION_LINES = 350, 50
+LINES, CLASS_LINES, FUNCTION_LINES = 350, 150, 50
 
 
 def test_no_file_is_longer_than_the_cap() -> None:
@@ -15,12 +15,21 @@ def test_no_file_is_longer_than_the_cap() -> None:
     assert not {file: lines for file, lines in long.items() if lines > LINES}
 
 
-def test_no_function_is_longer_than_the_cap() -> None:
-    long = []
+def longer(kinds: tuple[type[ast.stmt], ...], most: int) -> list[str]:
+    """Definitions of these kinds that have more lines."""
+    found = []
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if isinstance(node, kinds):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
-                if lines > FUNCTION_LINES:
-                    long.append(f"{file}:{node.lineno} {node.name}: {lines} lines")
-    assert not long
+                if lines > most:
+                    found.append(f"{file}:{node.lineno} {getattr(node, 'name', '')}: {lines} lines")
+    return found
+
+
+def test_no_class_is_longer_than_the_cap() -> None:
+    assert not longer((ast.ClassDef,), CLASS_LINES)
+
+
+def test_no_function_is_longer_than_the_cap() -> None:
+    assert not longer((ast.FunctionDef, ast.AsyncFunctionDef), FUNCTION_LINES)
