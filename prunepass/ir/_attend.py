@@ -80,7 +80,7 @@ class Attend:
 
 
 def _bias(mask: Array, keys: int) -> Array:
-    """What is added to the products; keys beyond the mask are left out."""
+    """The bias on the products; keys beyond the mask are left out."""
     if mask.dtype == np.bool_:
         mask = np.where(mask, 0.0, -np.inf)
     missing = keys - mask.shape[-1] if mask.shape[-1] > 1 else 0

@@ -26,7 +26,7 @@ _PROBE = 10007
 
 @dataclass
 class Batching:
-    """How a graph follows its batch.
+    """The dependence of a graph on its batch.
 
     Attributes:
         size: samples at capture.
@@ -46,7 +46,7 @@ class Batching:
 
 
 def batching(graph: Graph, inputs: frozenset[tuple[str, int]]) -> Batching:
-    """How ``graph`` follows an axis of each of these inputs; computed once for a graph."""
+    """The dependence of ``graph`` on an axis of each of these inputs; computed once for a graph."""
     found: Batching = graph.memo(("batching", inputs), lambda graph: _Probe(graph, inputs).run())
     return found
 
@@ -192,7 +192,7 @@ class _Probe:
         return tuple(found)
 
     def _mixing(self, node: Node, rule: Rule, batch: set[Atom]) -> bool:
-        """Whether ``node`` reads samples together; notes why."""
+        """Return whether ``node`` reads samples together; notes why."""
         reasons = [
             (dim, "it adds up or compares samples")
             for dim in (*rule.contracted, *rule.statistics, *rule.centred)

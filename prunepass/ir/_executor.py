@@ -29,7 +29,7 @@ class Executor(Protocol):
 
     @property
     def graph(self) -> Graph:
-        """What is run."""
+        """The graph that is run."""
         ...
 
     def walk(
@@ -116,7 +116,7 @@ class NumpyExecutor(StepExecutor):
 
 
 def no_gradients(graph: Graph) -> UnsupportedError:
-    """What an executor without derivatives says."""
+    """The error of an executor without derivatives."""
     return UnsupportedError(
         "gradients are computed by torch alone", where=graph.name, advice="capture the torch module instead"
     )

@@ -92,7 +92,7 @@ class Flow:
 
     @property
     def moves(self) -> bool:
-        """Whether entries change place and nothing else."""
+        """Return whether entries change place and nothing else."""
         return self.moments is _movement_moments
 
 

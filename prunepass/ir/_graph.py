@@ -194,7 +194,7 @@ def _readers(graph: Graph) -> dict[str, tuple[tuple[Node, int], ...]]:
 
 
 def is_float(dtype: str) -> bool:
-    """Whether ``dtype`` names a floating type."""
+    """Return whether ``dtype`` names a floating type."""
     return "float" in dtype
 
 

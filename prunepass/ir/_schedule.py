@@ -23,7 +23,7 @@ class Schedule:
 
 
 def scheduled(graph: Graph, given: Collection[str], wanted: Collection[str]) -> Schedule:
-    """What makes ``wanted`` of ``given``; what only the given values need is left out.
+    """The schedule from ``given`` to ``wanted``; nodes that only the given values need are left out.
 
     Raises:
         UsageError: a name is no value of the graph, or an input is read that is not given.

@@ -15,7 +15,7 @@ Tensor: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Slices:
-    """How many samples there are, and where.
+    """The number of given samples, and their axes.
 
     Attributes:
         count: samples that are given.
@@ -48,7 +48,7 @@ class Slices:
         return tensor[(slice(None),) * axis + (rows,)]
 
     def follows(self, nodes: Iterable[Node]) -> bool:
-        """Whether all sizes in ``nodes`` follow from the number of samples.
+        """Return whether all sizes in ``nodes`` follow from the number of samples.
 
         Raises:
             UnsupportedError: a node reads samples together; numbers that belong to it may be those of the capture.
@@ -95,7 +95,7 @@ class Slices:
 
 
 def slices_of(graph: Graph, given: Mapping[str, Shape]) -> Slices | None:
-    """How many samples are given; None where all shapes are those of the capture.
+    """The slices of given samples; None where all shapes are those of the capture.
 
     Raises:
         UsageError: a shape differs by more than its samples, or values differ in their number.

@@ -145,7 +145,7 @@ def _smallest_block(a: Prod, b: Prod) -> int:
 
 
 def _has_block(dim: Prod, count: int) -> bool:
-    """Whether ``factor`` can take out an inner part of ``count`` entries."""
+    """Return whether ``factor`` can take out an inner part of ``count`` entries."""
     for part in reversed(dim.parts):
         if count % part.size:
             return part.size % count == 0

@@ -98,7 +98,7 @@ class StepExecutor(ABC):
         params: Mapping[str, Array] | None = None,
         masks: Masks | None = None,
     ) -> Walk:
-        """What there is to do, checked.
+        """The walk that is asked for, checked.
 
         Raises:
             UsageError: a name is not known or missing, a param has another shape.
@@ -119,7 +119,7 @@ class StepExecutor(ABC):
         )
 
     def fitting(self, walk: Walk) -> StepExecutor | Slices:
-        """What runs the samples that are given: itself, another size of it, or itself in slices.
+        """The executor for the given samples: itself, one of another size, or itself in slices.
 
         Raises:
             UnsupportedError: samples are read together, or nobody knows where they lie.
@@ -162,7 +162,7 @@ class StepExecutor(ABC):
                     made.pop(name, None)
 
     def _results(self, node: Node, made: Mapping[str, Tensor], walk: Walk) -> dict[str, Tensor]:
-        """What is wanted or read of the results of ``node``."""
+        """Results of ``node`` that are wanted or read."""
         operands: list[Tensor | None] = []
         for position, name in enumerate(node.inputs):
             tensor = None if name is None else self._read(name, made, walk)

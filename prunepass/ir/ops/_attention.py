@@ -62,7 +62,7 @@ def _heads(call: Call, query: int, key: int, value: int) -> tuple[Dim, Dim, Dim,
 
 
 def _merged(call: Call) -> bool:
-    """Whether heads and features are one axis."""
+    """Return whether heads and features are one axis."""
     return "kv_heads" in call.attrs
 
 
@@ -205,7 +205,7 @@ def _magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
 
 
 def _inflow(op: Op, call: Call, mags: Arrays, position: int) -> Array:
-    """What a value adds to the mean of its head; for query and key, to first order about even weights, what
+    """Contribution of a value to the mean of its head; for query and key, to first order about even weights, what
     each product of the two moves: the value that it meets.
     """
     if position not in (0, 1, 2, 4, 5):

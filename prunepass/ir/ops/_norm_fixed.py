@@ -29,7 +29,7 @@ def _rule(call: Call) -> Rule:
 
 
 def _of_batch(call: Call) -> bool:
-    """Whether the statistics are those of the batch: in training, and where the model carries none."""
+    """Return whether the statistics are those of the batch: in training, and where the model carries none."""
     return bool(call.attrs.get("training", False)) or not (call.has(3) and call.has(4))
 
 

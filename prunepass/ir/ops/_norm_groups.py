@@ -84,7 +84,7 @@ def _instance_rule(call: Call) -> Rule:
 
 
 def _carried(call: Call) -> bool:
-    """Whether the statistics are those that the model carries, as BatchNorm's are."""
+    """Return whether the statistics are those that the model carries, as BatchNorm's are."""
     return not call.attrs.get("of_input", True) and call.has(3) and call.has(4)
 
 

@@ -57,7 +57,7 @@ def _lrn(call: Call, x: Array) -> Array:
 
 
 def _lrn_magnitude(op: Op, call: Call, mags: Arrays) -> tuple[Array, ...]:
-    """What it is divided by is at least ``bias ** beta``."""
+    """A bound by the least divisor, ``bias ** beta``."""
     return (np.asarray(mags[0]) / abs(call.attrs["bias"]) ** call.attrs["beta"],)
 
 

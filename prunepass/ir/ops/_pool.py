@@ -102,7 +102,7 @@ def _window_sum(x: Array, windows: Windows, space: Shape, out: Shape) -> Array:
 
 
 def _divisors(call: Call, windows: Windows, space: Shape, out: Shape) -> Array:
-    """How many entries each window averages: all up to the end of the pads, or only the real ones."""
+    """Numbers of entries that windows average: all up to the end of the pads, or only the real ones."""
     override = call.attrs.get("divisor")
     if override is not None:
         return np.full(out, float(override))

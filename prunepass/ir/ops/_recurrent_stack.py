@@ -28,7 +28,7 @@ def _states(call: Call) -> int:
 
 
 def _layout(call: Call) -> tuple[int, int, int]:
-    """How many layers, directions, and params for each of them."""
+    """Numbers of layers, of directions, and of params for each of them."""
     layers, dirs = int(call.attrs["layers"]), 2 if call.attrs["both"] else 1
     each = 4 if call.attrs["biased"] else 2
     if len(call.shapes) != 1 + _states(call) + layers * dirs * each:
