@@ -73,7 +73,7 @@ def check_ranges(inputs: Sequence[ITensor], ranges: Mapping[str, Range]) -> None
 
 
 def is_free(tensor: ITensor) -> bool:
-    """Whether an optimisation profile has to tell something about it."""
+    """Return whether an optimisation profile has to tell something about it."""
     return tensor.is_shape_tensor or any(size < 0 for size in tensor.shape)
 
 
@@ -105,7 +105,7 @@ def _names(tensor: ITensor) -> list[str]:
 
 
 def _example(tensor: ITensor) -> str:
-    """What could be written: the fixed sizes, and 1 for a batch or a capital letter for what decides the time."""
+    """An example of a shape: the fixed sizes, 1 for a batch, a capital letter for any other size."""
     if tensor.is_shape_tensor:
         return "x".join("N" * (tuple(tensor.shape) or (1,))[0])
     return "x".join(

@@ -66,7 +66,7 @@ class Torch(Here):
 
 @dataclass(frozen=True)
 class _Ready:
-    """What an open engine holds.
+    """An open engine.
 
     Attributes:
         plain: calls the module operator by operator.
