@@ -111,7 +111,7 @@ class Writer:
             self._editor.correct(value, uses, change)
 
     def _dynamic(self, name: str, have: Array) -> Array:
-        """Which entries depend on symbolic dims; all of them where nothing can be said."""
+        """A mask of entries that depend on symbolic dims; all of them where that is unknown."""
         if not self._trace.inputs.symbols:
             return np.zeros(have.shape, dtype=bool)
         here = None if self._other is None else self._other.folder.known(name)

@@ -39,7 +39,7 @@ def settle(model: ir.Model, path: Path) -> None:
 
 
 def check_external(model: ir.Model) -> None:
-    """Whether external data is there, as long as its tensors say, and inside the model's folder.
+    """Check that external data is there, as long as its tensors say, and inside the model's folder.
 
     Raises:
         ModelError: naming the initializer and the data file.

@@ -21,7 +21,7 @@ _ENTRIES = ("location", "offset", "length", "checksum", "basepath")
 
 
 def check_tensors(graph: onnx.GraphProto) -> None:
-    """Whether every tensor has a name, a type and sizes, and those inside the file as many bytes as these say.
+    """Check that every tensor has a name, a type and sizes, and inside the file the bytes that these need.
 
     Raises:
         ModelError: naming the tensor.
@@ -43,7 +43,7 @@ def check_tensors(graph: onnx.GraphProto) -> None:
 
 
 def check_inputs(graph: onnx.GraphProto) -> None:
-    """Whether the sizes of inputs and outputs are sizes; -1 says that one is free.
+    """Check the sizes of inputs and outputs; -1 says that one is free.
 
     Raises:
         ModelError: naming the value.

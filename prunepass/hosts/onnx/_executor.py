@@ -99,7 +99,7 @@ class OnnxExecutor:
         return self._reference.walk(given, wanted=wanted, params=params, masks=masks)
 
     def _is_free(self, walk: Walk, found: Slices) -> bool:
-        """Whether the model itself takes any number of samples, and makes all of them at once."""
+        """Return whether the model itself takes any number of samples, and makes all of them at once."""
         values = {str(value.name): value for value in model_inputs(self._model)}
         symbolic = all(
             name in values and values[name].shape is not None and symbol(values[name], axis) is not None
@@ -213,7 +213,7 @@ def _drawn(nodes: Sequence[Node]) -> str:
 
 
 def executor_of(model: ir.Model, graph: Graph, cut: Graph | None, dtype: str) -> OnnxExecutor:
-    """What runs ``graph``, captured from ``model``, or what a cut has made of it."""
+    """An executor of ``graph``, captured from ``model``, or of ``cut``, made from it."""
     if cut is None or cut is graph:
         return OnnxExecutor(model, graph, dtype)
     try:

@@ -19,7 +19,7 @@ from ._types import tensor_shape
 
 
 def is_external(tensor: object) -> bool:
-    """Whether the data lies in a file beside the model."""
+    """Return whether the data lies in a file beside the model."""
     return isinstance(tensor, ir.ExternalTensor)
 
 

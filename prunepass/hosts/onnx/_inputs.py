@@ -125,7 +125,7 @@ def symbol(value: ir.Value, axis: int) -> str | None:
 
 
 def is_size(dim: int | ir.SymbolicDim) -> bool:
-    """Whether a dim is a number and no placeholder for one."""
+    """Return whether a dim is a number and no placeholder for one."""
     return isinstance(dim, int) and dim >= 0
 
 

@@ -94,7 +94,7 @@ class Ledger:
         self.folded[name] = array
 
     def has_room(self, shape: Shape) -> bool:
-        """Whether a constant of this shape is small enough to be computed here, with those that are held.
+        """Return whether a constant of this shape is small enough to be computed here, with those that are held.
 
         A few bytes in a file may stand for gigabytes.
         """

@@ -65,7 +65,7 @@ def as_given(source: Any, model: ir.Model) -> Any:
 
 
 def is_graphsurgeon(source: Any) -> bool:
-    """Whether this is a graphsurgeon Graph, without importing that package."""
+    """Return whether this is a graphsurgeon Graph, without importing that package."""
     return any(base.__module__.partition(".")[0] == "onnx_graphsurgeon" for base in type(source).__mro__)
 
 

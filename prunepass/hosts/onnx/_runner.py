@@ -156,7 +156,7 @@ class Items(list[Any]):
     __hash__ = None
 
     def near(self, other: list[Any], tolerance: float) -> bool:
-        """Whether all tensors are as large and differ by no more than this, relative to their magnitude."""
+        """Return whether all tensors are as large and differ by no more than this, relative to their magnitude."""
         if len(self) != len(other):
             return False
         pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(self, other, strict=True)]

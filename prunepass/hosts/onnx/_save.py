@@ -72,7 +72,7 @@ def weight_bytes(model: ir.Model) -> int:
 
 
 def keeps_external(model: ir.Model) -> bool:
-    """Whether weights belong into a file of their own."""
+    """Return whether weights belong into a file of their own."""
     has_files = next(external_tensors(model), None) is not None
     return has_files or bool(model.graph.meta.get(EXTERNAL)) or weight_bytes(model) > _PROTOBUF_LIMIT
 

@@ -19,7 +19,7 @@ _INITIALIZERS_ALONE_SINCE = 4
 
 @dataclass(frozen=True)
 class Segment:
-    """What a part is to be.
+    """The specification of a part.
 
     Attributes:
         given: values that are fed.

@@ -84,7 +84,7 @@ class OnnxSession:
         return ()
 
     def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> Executor:
-        """What runs the model, or ``graph``, cut from it, by ONNX Runtime."""
+        """An executor of the model, or of ``graph``, cut from it, by ONNX Runtime."""
         return executor_of(self.model, self.graph, graph, dtype)
 
     def feeds(self) -> Mapping[str, Array] | None:
@@ -108,7 +108,7 @@ def open_session(model: Any, example_inputs: Any = None) -> OnnxSession:
 
 
 def _restorer(source: Any, *, whole: bool) -> Callable[[], None]:
-    """What gives ``source`` its present content back; ``whole`` where its own nodes are about to be edited."""
+    """A function that restores ``source`` as it is now; ``whole`` where its own nodes are about to be edited."""
     held: dict[str, Any] = {}
     functions: dict[Any, Any] = {}
     if isinstance(source, onnx.ModelProto):

@@ -136,7 +136,7 @@ def _raw(node: ir.Node, spelling: Onnx, known: Known) -> tuple[dict[str, Any], d
 
 
 def _unread(node: ir.Node, spelling: Onnx, kind: onnx.defs.OpSchema | None) -> str:
-    """What the node says and the declaration does not hear, in words."""
+    """The reason why a declaration does not cover the node's attributes; empty where it does."""
     places = {place for name in spelling.attrs for place in places_of(spelling, name)}
     for name, attribute in node.attributes.items():
         if name in places or name in _INERT:

@@ -78,7 +78,7 @@ def const_tensor(value: ir.Value) -> ir.TensorProtocol | None:
 
 
 def is_constant(node: ir.Node) -> bool:
-    """Whether ``node`` is the format's way to write a tensor down inside the graph."""
+    """Return whether ``node`` is the format's way to write a tensor down inside the graph."""
     return node.op_type == "Constant" and node.domain in ("", "ai.onnx")
 
 
@@ -87,7 +87,7 @@ def tensor_shape(tensor: ir.TensorProtocol) -> Shape:
 
 
 def holds_sizes(dtype: np.dtype[Any]) -> bool:
-    """Whether shapes, indices and conditions are written in this type; weights are not."""
+    """Return whether shapes, indices and conditions are written in this type; weights are not."""
     return dtype in _WIDE
 
 
