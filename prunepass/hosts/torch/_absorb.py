@@ -158,7 +158,7 @@ class _Region:
         return not kept and self._is_free(name)
 
     def _is_free(self, name: str) -> bool:
-        """Whether a tensor may be scaled: computed or learned, and no input or output."""
+        """Return whether a tensor may be scaled: computed or learned, and no input or output."""
         if name in self._kept or not is_float(self.new.tensor(name).dtype):
             return False
         param = self.new.params.get(name)

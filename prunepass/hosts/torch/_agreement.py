@@ -132,7 +132,7 @@ class Agreement:
         return next((verdict for verdict in verdicts if verdict.why), Verdict(None))
 
     def default(self, expr: Expr) -> int | None:
-        """What has to be said in the place of a default; None where the default still holds or nothing is agreed."""
+        """The value to pass in place of a default; None where the default still holds or nothing is agreed."""
         new = self._agreed.get(expr)
         return None if new is None or self._holds(expr) else int(new)
 
@@ -158,7 +158,7 @@ class Agreement:
         return f"{claims[0].link} and others of size {claims[0].old} are {shown} now{_EQUAL}"
 
     def _fits(self, expr: Expr, old: int) -> bool:
-        """Whether the source was understood: arithmetic on sizes from before gives this one."""
+        """Return whether the source was understood: arithmetic on sizes from before gives this one."""
         return evaluate(expr, {leaf: self._old[leaf] for leaf in leaves_of(expr) if leaf in self._old}) in (
             None,
             old,
@@ -188,11 +188,11 @@ class Agreement:
         return evaluate(expr, self._parts(expr)) is not None
 
     def _parts(self, expr: Expr) -> dict[Expr, Fraction]:
-        """What the parts are that arithmetic starts from."""
+        """Values of the leaves of an expression, as far as they are known."""
         return {leaf: self._new[leaf] for leaf in leaves_of(expr) if leaf in self._new}
 
 
 def is_layers_own(link: Link) -> bool:
-    """Whether a size is that of a tensor, or one of torch.nn's own that follow its tensors."""
+    """Return whether a size is that of a tensor, or one of torch.nn's own that follow its tensors."""
     known = isinstance(link.owner, nn.Module) and link.name in sources_for(type(link.owner))
     return known or isinstance(link.current(), torch.Tensor)

@@ -125,7 +125,7 @@ def _is_size(value: Any) -> bool:
 
 @dataclass
 class _Wish:
-    """What operations of one module that nothing explains want its attributes to become."""
+    """Changes of one module's attributes that its unexplained operations ask for."""
 
     module: nn.Module
     path: str

@@ -17,7 +17,7 @@ def parts_of(rule: Rule, name: str) -> tuple[Dim | int, ...]:
 
 
 def is_free(part: Dim | int) -> bool:
-    """Whether a cut may change this number."""
+    """Return whether a cut may change this number."""
     return not isinstance(part, int) and next(atoms_of(part), None) is not None
 
 

@@ -78,7 +78,7 @@ def _made(model: Any, inputs: Inputs) -> list[Array]:
 
 
 def _agrees(gm: fx.GraphModule, inputs: Inputs, want: list[Array], dtype: torch.dtype) -> bool:
-    """Whether ``gm`` runs and gives what the module gives."""
+    """Return whether ``gm`` runs and gives what the module gives."""
     try:
         got = _made(gm, inputs)
     except PrunepassError:
@@ -224,7 +224,7 @@ def fix_batch(gm: fx.GraphModule) -> None:
 
 
 def reads_batch(node: fx.Node) -> bool:
-    """Whether a node that reads no input is computed from a size of one."""
+    """Return whether a node that reads no input is computed from a size of one."""
     waiting, seen = [node], set[fx.Node]()
     while waiting:
         for read in waiting.pop().all_input_nodes:

@@ -66,7 +66,7 @@ def concrete(value: Any) -> Any:
 
 
 def is_symbolic(value: Any) -> bool:
-    """Whether ``value`` is a size or number that other inputs may make another one."""
+    """Return whether ``value`` is a size or number that other inputs may make another one."""
     if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)):
         return not isinstance(value, torch.SymInt) or value.node.maybe_as_int() is None
     return False
@@ -78,7 +78,7 @@ def facts(tensor: torch.Tensor) -> Facts:
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether ``value`` is a node that makes one tensor."""
+    """Return whether ``value`` is a node that makes one tensor."""
     return isinstance(value, fx.Node) and isinstance(value.meta.get("val"), torch.Tensor)
 
 

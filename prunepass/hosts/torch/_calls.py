@@ -137,7 +137,7 @@ def calls_of(gm: fx.GraphModule, before: Graph, after: Graph) -> dict[str, Torch
 
 
 def _moved(before: Graph, after: Graph, old: Node, new: Node) -> bool:
-    """Whether attributes or the shape of an operand are others."""
+    """Return whether attributes or the shape of an operand are others."""
     return old.attrs != new.attrs or any(
         name is not None and before.tensor(name).shape != after.tensor(name).shape for name in new.inputs
     )
@@ -187,7 +187,7 @@ def _slot(value: Any, position: int) -> Any:
 
 
 def _is_open(value: Any, kinds: tuple[type, ...] = (Slot, Number, torch.dtype, torch.device)) -> bool:
-    """Whether something of one of these kinds is in an argument."""
+    """Return whether something of one of these kinds is in an argument."""
     if isinstance(value, Mapping):
         return any(_is_open(item, kinds) for item in value.values())
     if isinstance(value, (list, tuple)):
@@ -196,7 +196,7 @@ def _is_open(value: Any, kinds: tuple[type, ...] = (Slot, Number, torch.dtype, t
 
 
 def _reads_memory(call: fx.Node) -> bool:
-    """Whether the call depends on how its operand lies in memory."""
+    """Return whether the call depends on how its operand lies in memory."""
     return isinstance(call.target, torch._ops.OpOverload) and any(
         argument.name == "storage_offset" for argument in call.target._schema.arguments
     )

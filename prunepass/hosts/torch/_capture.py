@@ -249,7 +249,7 @@ def _pinned(node: fx.Node, names: tuple[str | None, ...], results: tuple[str, ..
 
 
 def is_same(node: fx.Node) -> bool:
-    """Whether the node is its operand by another name."""
+    """Return whether the node is its operand by another name."""
     return (
         isinstance(node.target, torch._ops.OpOverload) and target_name(node.target).partition(".")[0] in _SAME
     )

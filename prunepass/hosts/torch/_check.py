@@ -43,7 +43,7 @@ def check_model(model: Any, example_inputs: Any, before: Graph, after: Graph) ->
 
 
 def _shows(model: Any, example_inputs: Any, want: Graph) -> bool:
-    """Whether one run of the model shows the nodes of ``want``, and its tensors by their names, and nothing else."""
+    """Return whether one run of the model shows only the nodes of ``want``, and its tensors by their names."""
     made = sum(prod(value.shape) for value in want.values.values())
     module = recorded(model, example_inputs, shapes_only=made > _HELD)
     if module is None:
@@ -115,7 +115,7 @@ def _frame(module: fx.GraphModule, node: Node) -> Frame | None:
 
 
 def _explained(found: Difference, before: Graph, after: Graph, frame: Frame | None) -> str:
-    """Which numbers stayed as they were, and whether the source line writes them out."""
+    """A sentence on the numbers that stayed as they were, and on the source line that writes them out."""
     node = next((node for node in before.nodes if node.name == found.node.name), found.node)
     old, want, got = (row_of(value) for value in (node.attrs.get(found.attr), found.want, found.got))
     if frame is None or not len(old) == len(want) == len(got):

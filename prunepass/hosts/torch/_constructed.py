@@ -130,7 +130,7 @@ class _Walk:
 
 
 def _known(given: tuple[Expr, ...]) -> int:
-    """How many positional arguments are known before one that stands for any number of them."""
+    """The number of positional arguments before one that stands for any number of them."""
     return next((i for i, expr in enumerate(given) if expr.kind in ("star", "each")), len(given))
 
 
@@ -181,6 +181,6 @@ def _may_be(expr: Expr, size: int) -> bool:
 
 
 def _is_one_value(expr: Expr) -> bool:
-    """Whether an expression has one value: it is no loop's variable, and more than a number."""
+    """Return whether an expression has one value: it is no loop's variable, and more than a number."""
     symbols = symbols_of(expr)
     return bool(symbols) and not any("each" in part.head for part in symbols)

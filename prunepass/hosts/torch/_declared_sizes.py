@@ -28,7 +28,7 @@ class Declared:
     unchanged: list[UnchangedSize]
 
     def is_read(self, model: nn.Module) -> bool:
-        """Whether ``forward`` of some module may read anything of what follows."""
+        """Return whether ``forward`` of some module may read anything of what follows."""
         kinds = {type(module) for module in model.modules()}
         return any(
             name in mentioned_by_forward(kind)
@@ -37,7 +37,7 @@ class Declared:
         )
 
     def refused(self, model: nn.Module) -> list[UnchangedSize]:
-        """What follows, as what does not because the model's own code needs it as it is."""
+        """Declared sizes as sizes that stay, because the model's own code needs them as they are."""
         why = "the model's own code needs it as it was"
         paths = {id(module): path for path, module in model.named_modules()}
         return [

@@ -83,7 +83,7 @@ def is_composite(target: torch._ops.OpOverload) -> bool:
 
 
 def _stays_whole(target: torch._ops.OpOverload) -> bool:
-    """Whether a declared operator is one that torch's own pass leaves as it is.
+    """Return whether a declared operator is one that torch's own pass leaves as it is.
 
     It takes composites apart whose result may be their operand, or that may write.
     """
@@ -96,13 +96,13 @@ def _stays_whole(target: torch._ops.OpOverload) -> bool:
 
 
 class Calls:
-    """What calls become; calls that become the same are run once."""
+    """Decompositions of calls; of calls that decompose alike one is run."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Parts] = {}
 
     def parts(self, node: fx.Node) -> Parts | None:
-        """What the call becomes, None where it stays.
+        """The decomposition of a call, None where it stays.
 
         Raises:
             Unclear: it cannot be told.
@@ -133,8 +133,8 @@ class Calls:
 
 
 def _is_renamed(node: fx.Node) -> bool:
-    """Whether a declared operator makes a tensor of its own, and is taken apart all the same, into the same operator
-    by another name: which one is told by its flags and by which operands there are, whatever their sizes.
+    """Return whether a declared operator makes a tensor of its own, and still decomposes, into the same operator by
+    another name: which one is told by its flags and by which operands there are, whatever their sizes.
     """
     target: Any = node.target
     if target._schema.is_mutable or registry().aten(target_name(target)) is None:
@@ -291,7 +291,7 @@ class _Noted(TorchDispatchMode):  # type: ignore[no-untyped-call] # of torch's b
 
 @cache
 def _decompositions() -> dict[Any, Callable[..., Any]]:
-    """How torch takes operators apart; slow to make."""
+    """The table of torch's decompositions; slow to make."""
     from torch._decomp import _core_aten_decompositions_post_autograd
 
     made: dict[Any, Callable[..., Any]] = _core_aten_decompositions_post_autograd()

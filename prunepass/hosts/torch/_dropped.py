@@ -54,6 +54,6 @@ def _dropped_layers(program: ExportedProgram) -> list[fx.Node]:
 
 
 def _is_result(made: fx.Node, call: fx.Node) -> bool:
-    """Whether ``made`` is a tensor that ``call`` makes: itself, or one of several."""
+    """Return whether ``made`` is a tensor that ``call`` makes: itself, or one of several."""
     taken = made is call or made.target is operator.getitem
     return taken and isinstance(made.meta.get("val"), torch.Tensor)

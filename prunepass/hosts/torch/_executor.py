@@ -49,7 +49,7 @@ class TorchExecutor(StepExecutor):
         self._calls = calls_of(program, before, graph)
 
     def _is_live(self, param: Param, live: Mapping[str, Tensor]) -> bool:
-        """Whether the param's data is a tensor of the model as it is."""
+        """Return whether the param's data is a tensor of the model as it is."""
         if param.name not in live or param.source is not self._before.params[param.name].source:
             return False
         return tuple(live[param.name].shape) == param.shape
@@ -146,13 +146,13 @@ class _Recording(TorchExecutor):
         return {name: self._leaf(name, tensor) for name, tensor in super()._results(node, made, walk).items()}
 
     def _leaf(self, name: str, tensor: Tensor) -> Tensor:
-        """What is wanted is recorded from here on, if it is not already."""
+        """The tensor as a leaf of autograd where it is wanted and has no history."""
         if name not in self._wanted or tensor.requires_grad or not tensor.is_floating_point():
             return tensor
         return tensor.detach().requires_grad_()
 
     def _noted(self, read: tuple[str, int], tensor: Tensor | None) -> Tensor | None:
-        """What is read at a wanted place: the same numbers, whose gradient comes from this read alone."""
+        """The tensor of a wanted read: the same numbers, whose gradient comes from this read alone."""
         if tensor is None or read not in self._wanted or not tensor.is_floating_point():
             return tensor
         with torch.enable_grad():

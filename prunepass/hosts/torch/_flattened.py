@@ -28,7 +28,7 @@ class _Step:
 
 
 def equal_but_for_shapes(want: Graph, got: Graph) -> bool:
-    """Whether both graphs compute the same from the same entries, whatever shapes these go through."""
+    """Return whether both graphs compute the same from the same entries, whatever shapes these go through."""
     one, other = _Flat(want), _Flat(got)
     if len(one.steps) != len(other.steps):
         return False
@@ -65,7 +65,7 @@ class _Flat:
 
 
 def keeps_order(graph: Graph, node: Node) -> bool:
-    """Whether the one result has the entries of the one operand in the same order."""
+    """Return whether the one result has the entries of the one operand in the same order."""
     op = registry()[node.op]
     if not op.flow.moves or len(node.inputs) != 1 or len(node.outputs) != 1 or node.inputs[0] is None:
         return False

@@ -105,7 +105,7 @@ def foreign_call(node: fx.Node) -> ForeignCall:
 
 
 def is_random(target: Any) -> bool:
-    """Whether a torch operator draws at random."""
+    """Return whether a torch operator draws at random."""
     return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
 
 
@@ -144,7 +144,7 @@ def mark_written(gm: fx.GraphModule, own: Collection[str]) -> None:
 
 
 def is_lifted(node: fx.Node) -> bool:
-    """Whether a ``get_attr`` node reads a tensor that the source writes out."""
+    """Return whether a ``get_attr`` node reads a tensor that the source writes out."""
     return bool(node.meta.get(_WRITTEN))
 
 
@@ -171,7 +171,7 @@ class Constants:
         return node in self._known
 
     def take(self, node: fx.Node) -> bool:
-        """Whether ``node`` is constant; nodes must be offered in the order of the graph."""
+        """Return whether ``node`` is constant; nodes must be offered in the order of the graph."""
         if not self._is_constant(node):
             return False
         self._known.add(node)

@@ -108,7 +108,7 @@ def _source(node: fx.Node) -> Any:
 
 
 def _is_view(node: fx.Node) -> bool:
-    """Whether the schema says that the result is the first operand by another name."""
+    """Return whether the schema says that the result is the first operand by another name."""
     if not isinstance(node.target, torch._ops.OpOverload) or is_composite(node.target):
         return False
     returns = node.target._schema.returns

@@ -42,7 +42,7 @@ def plain_module(model: Any) -> Any:
 
 
 def _wrappers() -> dict[type, str]:
-    """What is wrapped around a module -> the attribute that holds it; what was never imported wraps nothing."""
+    """Classes that wrap a module -> the attribute that holds it; without classes that were never imported."""
     found: dict[type, str] = {nn.DataParallel: "module", nn.parallel.DistributedDataParallel: "module"}
     for place, kind, name in (
         ("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),
@@ -101,5 +101,5 @@ def _refuse_tensor(name: str, path: str, tensor: torch.Tensor) -> None:
 
 
 def _is_wrapped(tensor: object) -> bool:
-    """Whether a tensor is a class around other tensors: shards, blocks of codes."""
+    """Return whether a tensor is a class around other tensors: shards, blocks of codes."""
     return bool(is_traceable_wrapper_subclass(tensor))

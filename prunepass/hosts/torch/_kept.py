@@ -61,7 +61,7 @@ class _Attributes:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two collections hold the same objects in the same order."""
+    """Return whether two collections hold the same objects in the same order."""
     pairs = [
         each.items() if isinstance(each, dict) else [(item, None) for item in each] for each in (one, other)
     ]

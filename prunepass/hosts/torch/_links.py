@@ -74,7 +74,7 @@ def row_of(value: Any) -> Row | None:
 
 
 def is_holder(value: Any) -> bool:
-    """Whether a value is an object of the user's own that may keep sizes: a configuration."""
+    """Return whether a value is an object of the user's own that may keep sizes: a configuration."""
     if isinstance(value, (nn.Module, *_PLAIN)) or callable(value):
         return False
     return isinstance(value, dict) or (hasattr(value, "__dict__") and type(value).__module__ != "builtins")

@@ -103,7 +103,7 @@ def differences(want: Graph, got: Graph) -> Iterator[Difference]:
 
 
 def _comparable(want: Graph, got: Graph, one: Node, other: Node) -> bool:
-    """Whether two nodes that differ make tensors of the same shapes by the same operation."""
+    """Return whether two nodes that differ make tensors of the same shapes by the same operation."""
     if one.op != other.op or len(one.outputs) != len(other.outputs):
         return False
     pairs = zip(one.outputs, other.outputs, strict=True)
@@ -175,7 +175,7 @@ def _short(param: Param) -> str:
 
 
 def equal_attributes(one: Any, other: Any) -> bool:
-    """Whether two values of an attribute are the same."""
+    """Return whether two values of an attribute are the same."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return bool(np.array_equal(one, other))
     return bool(one == other)

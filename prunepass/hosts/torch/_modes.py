@@ -41,7 +41,7 @@ def _silence(node: fx.Node) -> None:
 
 
 def is_random(module: fx.GraphModule) -> bool:
-    """Whether an operator that no declaration knows draws numbers: two runs of it cannot be compared."""
+    """Return whether an operator that no declaration knows draws numbers: two runs of it cannot be compared."""
     return any(
         isinstance(node.target, torch._ops.OpOverload)
         and torch.Tag.nondeterministic_seeded in node.target.tags

@@ -36,7 +36,7 @@ def _leaves(made: Any) -> Iterator[Any]:
 
 
 def _parts(leaf: Any) -> list[Any] | None:
-    """What a collection holds that torch's pytree takes for one leaf; None where it is one."""
+    """Entries of a collection that torch's pytree takes for one leaf; None for other leaves."""
     if is_dataclass(leaf) and not isinstance(leaf, type):
         return [getattr(leaf, each.name, None) for each in fields(leaf)]
     if isinstance(leaf, Mapping):

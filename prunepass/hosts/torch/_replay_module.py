@@ -93,7 +93,7 @@ def replayed(
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be changed, to what, checked with which inputs; and whose objects are not its own.
+    """One replay: the module, its cut, the inputs of its check, and objects that are not the module's own.
 
     Attributes:
         done: what has been changed, and what it was, in order.

@@ -48,7 +48,7 @@ class Relation:
 
 
 def relation(graph: Graph, node: Node, free: Sequence[str], entered: frozenset[str]) -> Relation:
-    """What ``node`` allows with factors on ``free`` operands.
+    """The relation between factors on ``free`` operands and results of ``node``.
 
     A layer whose own parameters scale its results ends the way: its data stays as it is. Where its data is
     scaled already (``entered``) its parameters may undo that.
@@ -89,7 +89,7 @@ def compensation(want: Graph, new: Graph, before: Node, after: Node, free: Itera
 
 
 def _factors(want: Graph, new: Graph, before: Node, after: Node) -> Iterator[float]:
-    """What the numbers may have changed by: their ratio, its root, and the inverses."""
+    """Candidate factors between changed numbers: their ratio, its root, and the inverses."""
     pairs = [(value, after.attrs[name]) for name, value in before.attrs.items() if value != after.attrs[name]]
     for name in (str(read) for read in before.inputs):
         if name in want.params and want.params[name].source is not new.params[name].source:
@@ -126,7 +126,7 @@ def _minus(one: Scales, other: Scales, times: float = 1.0) -> Scales:
 
 
 def _without_results(passed: Scales, own: Scales, node: Node) -> Scales | None:
-    """What scales data, undone by parameters; None where that leaves a factor on some result."""
+    """Factors on data that parameters undo; None where that leaves a factor on some result."""
     made = next((name for name in node.outputs if own.get(name)), "")
     row = _minus(passed, own, passed.get(made, 0.0) / own[made]) if made else passed
     return None if row.keys() & set(node.outputs) else row
@@ -161,7 +161,7 @@ class _Probe:
         return {name: degree for name, degree in found.items() if degree} if self.results else None
 
     def makes(self, factors: Mapping[str, float], wanted: _Probe) -> bool:
-        """Whether the results with these factors are those of another probe."""
+        """Return whether the results with these factors are those of another probe."""
         pairs = zip(self._draws, wanted.results, strict=False)
         return bool(self.results and wanted.results) and all(
             _equal(self._run(draw, factors), once) for draw, once in pairs

@@ -93,7 +93,7 @@ class TorchSession:
         return [named[name] for name in self.graph.outputs]
 
     def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> Executor:
-        """What runs the model, or ``graph``, cut from it, with torch's own operators."""
+        """An executor of the model, or of ``graph``, cut from it, with torch's own operators."""
         return TorchExecutor(self._module, self.graph, self.graph if graph is None else graph, dtype)
 
     def feeds(self) -> Mapping[str, Array] | None:

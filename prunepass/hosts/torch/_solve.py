@@ -90,7 +90,7 @@ class Solution:
 
 
 def solve(model: nn.Module, cut: CutSizes, trace: Trace) -> Solution:
-    """What the numbers that ``model`` keeps become when its graph becomes the cut one."""
+    """New values of the numbers that ``model`` keeps, for the cut graph."""
     solution = Solution()
     shapes = _Shapes(cut, model)
     equations = [*_equations(cut, trace, solution), *_made_up(cut, trace)]
@@ -242,7 +242,7 @@ def _propagate(equations: Sequence[Equation], shapes: _Shapes, solution: Solutio
 def _round(
     equations: Sequence[Equation], shapes: _Shapes, solution: Solution, model: nn.Module
 ) -> tuple[dict[Attribute, Wanted], list[Equation]]:
-    """What equations with one unknown say of it, and the equations that have several."""
+    """Solutions of equations with one unknown, and the equations that have several."""
     known, asked, rest = solution.values, dict[Attribute, Wanted](), list[Equation]()
     for equation in equations:
         unknown = [one for one in sources_of(equation.expression) if _known(one, known, shapes) is None]
@@ -284,7 +284,7 @@ def _known(source: Source, known: Mapping[Attribute, int], shapes: _Shapes) -> i
 
 
 def _is_layers(model: nn.Module, attribute: Attribute) -> bool:
-    """Whether the attribute is one of a layer of torch.nn, which follows the layer's weights."""
+    """Return whether the attribute is one of a layer of torch.nn, which follows the layer's weights."""
     owner = model.get_submodule(attribute.path)
     return not attribute.inside and attribute.name in sources_for(type(owner))
 
@@ -313,7 +313,7 @@ def _solved(
 
 
 def _comparisons(trace: Trace, shapes: _Shapes, solution: Solution) -> Iterator[Equation]:
-    """What the code found equal must stay so: the side that is known says what the other one becomes."""
+    """Equations that keep equal what the code found equal: the known side gives the other one."""
     known = solution.values
     for found in trace.compared:
         if (found.sign, found.held) in (("==", True), ("!=", False)):

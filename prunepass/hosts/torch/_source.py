@@ -40,13 +40,13 @@ class Frame:
 
 @lru_cache(maxsize=4096)
 def is_own(file: str) -> bool:
-    """Whether ``file`` belongs to this package."""
+    """Return whether ``file`` belongs to this package."""
     return Path(file).is_relative_to(_HERE)
 
 
 @lru_cache(maxsize=4096)
 def is_user(file: str) -> bool:
-    """Whether ``file`` belongs neither to torch, nor to Python itself, nor to this package."""
+    """Return whether ``file`` belongs neither to torch, nor to Python itself, nor to this package."""
     path = Path(file)
     if file.startswith("<") or path.is_relative_to(_TORCH) or path.is_relative_to(_HERE):
         return False

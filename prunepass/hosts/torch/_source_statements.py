@@ -106,7 +106,7 @@ class Statements(Reader):
         return False
 
     def _joined(self, one: Expr | None, two: Expr | None) -> Expr:
-        """What a name is after two branches."""
+        """The expression of a name after two branches."""
         found = _either(one, two)
         if found is None and one is not None and two is not None:
             found = made("if", None, self.fresh(), one, two)
@@ -143,7 +143,7 @@ class Statements(Reader):
 
 
 def _either(one: Expr | None, two: Expr | None) -> Expr | None:
-    """What only one of two branches knows, or a list that one of them has made longer."""
+    """The expression that only one of two branches knows, or the list that one of them has made longer."""
     if one is None or two is None:
         return one or two
     for single, row in ((one, two), (two, one)):

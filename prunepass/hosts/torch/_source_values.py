@@ -133,7 +133,7 @@ class Reader(ABC):
         return made("call", head or "", *given, *keywords.values(), names=tuple(keywords))
 
     def _is_near(self, function: FunctionType) -> bool:
-        """Whether a function is of the package of the class: it may build layers."""
+        """Return whether a function is of the package of the class: it may build layers."""
         root = self.kind.__module__.partition(".")[0]
         return root != "torch" and function.__module__.partition(".")[0] == root
 

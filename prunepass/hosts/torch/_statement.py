@@ -68,7 +68,7 @@ def _file_tree(file: str) -> ast.AST | None:
 
 
 def _agreed(tree: ast.AST, line: int, sizes: Row) -> tuple[Item, ...]:
-    """What stands for ``sizes`` in the calls of a line; other calls write other numbers."""
+    """Items of the one call of a line that can stand for ``sizes``; None for each where no call or several do."""
     known = _locals(_function_at(tree, line))
     rows = {row for row in _rows(tree, line, len(sizes), known) if any(item is not None for item in row)}
     fitting = [row for row in rows if all(_fits(item, size) for item, size in zip(row, sizes, strict=True))]

@@ -67,7 +67,7 @@ class Trace:
         return frozenset(source for source in sources if isinstance(source, Attribute))
 
     def add(self, other: Trace) -> None:
-        """What another run of the same model showed."""
+        """Add the record of another run of the same model."""
         for place, rows in other.rows.items():
             self.rows.setdefault(place, []).extend(rows)
         self.files.update(other.files)

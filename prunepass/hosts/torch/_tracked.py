@@ -140,7 +140,7 @@ class Comparison:
         return f"{text_of(self.left)} {self.sign} {text_of(self.right)}"
 
     def holds(self, known: Known) -> bool | None:
-        """What it would be told for other values of the sources; None where one is not known."""
+        """The result of the comparison for other values of the sources; None where one is not known."""
         left, right = value_of(self.left, known), value_of(self.right, known)
         return None if left is None or right is None else bool(_COMPARED[self.sign](left, right))
 

@@ -40,7 +40,7 @@ def with_unread(model: nn.Module, graph: Graph, example_inputs: Any, trace: Trac
 
 @dataclass(frozen=True)
 class _Attempt:
-    """How a model is captured once more."""
+    """Settings of another capture of a model."""
 
     inputs: Any
     training: tuple[str, ...]
