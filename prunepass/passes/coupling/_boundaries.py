@@ -32,7 +32,7 @@ def pin_freed(
 
 
 def _pin_unread(graph: Graph, space: Space, dims: Mapping[str, Dims]) -> None:
-    """What has the size of a param that no run reads may be what it is used with when it is read."""
+    """Pin axes of the size of a param that no run reads: they may meet it when it is read."""
     sizes = {size: param.name for param in reversed(graph.unread) for size in param.shape if size > 1}
     for name, value in graph.values.items():
         for axis, size in enumerate(value.shape if sizes and is_float(value.dtype) else ()):

@@ -211,7 +211,7 @@ def _mixed(graph: Graph, space: Space) -> dict[Atom, Pin]:
 
 
 def _summed_up(graph: Graph, members: Iterable[Member], inner: set[str]) -> bool:
-    """Whether some node makes the channels as weighted sums of data; what is joined or looked up is no channel."""
+    """Return whether some node makes the channels as weighted sums of data; entries joined or looked up are none."""
     nodes = _nodes(graph)
     return any(
         member.role == "produced"

@@ -81,7 +81,7 @@ def _results(coupling: Coupling, node: Node, dims: list[Dim]) -> Iterator[Dim]:
 
 
 def _form(dim: Dim) -> object:
-    """What two dims that are made of the same have in common."""
+    """A key that dims made of the same parts share."""
     if isinstance(dim, (Atom, Fixed)):
         return dim
     return (type(dim), *map(_form, dim.parts))

@@ -44,7 +44,7 @@ def kept_axes(coupling: Coupling, kept: Kept, name: str) -> tuple[Index | None, 
 
 
 def cut_data(coupling: Coupling, kept: Kept, name: str, data: Array) -> Array:
-    """What is left of the data of the param called ``name``."""
+    """The kept data of the param called ``name``."""
     small = gather(data, kept_axes(coupling, kept, name))
     place = coupling.indexed.get(name)
     return small if place is None else renumbered(small, *kept_of((place,), coupling.norm, kept))

@@ -46,7 +46,7 @@ class ReadPlace:
 
     @property
     def place(self) -> tuple[str, int]:
-        """What is observed for it: name and axis of the value."""
+        """The observed place: name and axis of the value."""
         return self.value, self.axis
 
     @property
