@@ -58,7 +58,7 @@ class Budget:
         return DEAD if self.dead else ",".join(limits)
 
     def met(self, totals: Totals, original: Cost) -> bool:
-        """Whether every limit holds on what can be counted."""
+        """Return whether every limit holds on what can be counted."""
         return all(totals[kind] <= fraction * original[kind] for kind, fraction in self.counted.items())
 
     def refuse(self, totals: Totals, original: Cost, why: str, advice: str = "") -> BudgetError:

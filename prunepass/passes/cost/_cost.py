@@ -135,7 +135,7 @@ class CostModel:
         return Cost(**self.totals)
 
     def saving(self, leaf: Atom, kind: str = "macs") -> float:
-        """How much of ``kind`` one channel of ``leaf`` accounts for, on average, at today's widths."""
+        """The average share of one channel of ``leaf`` in the cost ``kind``, at today's widths."""
         width = self.widths.get(leaf, leaf.size)
         before = self.totals[kind]
         self.set_width(leaf, 0)

@@ -13,7 +13,7 @@ START, WEIGHTS = "start", "weights"
 
 
 def engine_cost(coupling: Coupling, grain: int, skip: frozenset[str] = frozenset()) -> dict[str, Polynomial]:
-    """What an engine's time is made of, by feature, to be weighted by a fit.
+    """The features of an engine's time, to be weighted by a fit.
 
     Multiply-accumulates by kind of work with sizes rounded up to ``grain``, bytes of weights, bytes of data
     read and written. What is the same at all widths (starting, dispatching) is a feature of its own.

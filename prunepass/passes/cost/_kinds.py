@@ -47,7 +47,7 @@ def dtype_of(graph: Graph, node: Node) -> str:
 
 
 def codes_read(graph: Graph, node: Node) -> dict[str, str]:
-    """What the node multiplies -> the codes it stands for; empty unless it counts work and all of it does."""
+    """The node's factors -> the codes they stand for; empty unless it counts work and all of them do."""
     added = registry()[node.op].shift_out
     factors = [name for at, name in enumerate(node.inputs) if name is not None and at != added]
     found = {name: codes for name in factors if (codes := codes_of(graph, name)) is not None}
