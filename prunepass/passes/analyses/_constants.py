@@ -59,7 +59,7 @@ def _constants(coupling: Coupling) -> dict[str, Constant]:
 
 
 def silences(step: Step) -> bool:
-    """Whether some weight of the node has a slice of zeros, so that there may be data that it does not read."""
+    """Return whether some weight of the node has a slice of zeros, so that there may be data that it does not read."""
     for position, array in enumerate(step.static):
         if array is None or not array.size or not is_float(array.dtype.name) or _adds(step, position):
             continue
@@ -76,7 +76,7 @@ def silences(step: Step) -> bool:
 
 
 def _adds(step: Step, position: int) -> bool:
-    """Whether an operand only adds to data or result, or divides."""
+    """Return whether an operand only adds to data or result, or divides."""
     slot = step.op.shift_in
     return (
         step.named(position) in _ADDING
@@ -113,7 +113,7 @@ def _made(coupling: Coupling, step: Step, given: tuple[Constant | None, ...]) ->
 
 
 def is_affine(coupling: Coupling, step: Step, given: tuple[Constant | None, ...]) -> bool:
-    """Whether the result is a sum of products of what is not known with what is; by declaration and by trial.
+    """Return whether the result is a sum of products of what is not known with what is; by declaration and by trial.
 
     A function with a flat part could pass the trial alone.
     """
@@ -188,7 +188,7 @@ def _brought(free: Array, seen: Dims, dims: Dims, mixed: frozenset[Atom | Fixed]
 
 
 def _passes(dim: Dim, mixed: frozenset[Atom | Fixed]) -> bool:
-    """Whether every entry of a dim stays by itself."""
+    """Return whether every entry of a dim stays by itself."""
     return dim.size > 1 and all(isinstance(leaf, Atom) and leaf not in mixed for leaf in leaves(dim))
 
 
@@ -204,7 +204,7 @@ def _scaled(step: Step, dims: Dims) -> Array:
 
 
 def _everywhere(constant: Constant, dims: Dims, channels: set[Atom | None]) -> Constant:
-    """What is one number along every axis that holds no channels."""
+    """The part of a constant that is one number along every axis without channels."""
     known, amount = constant.known, constant.amount
     for axis, dim in enumerate(dims):
         if dim.size > 1 and channels.isdisjoint(atoms_of(dim)):

@@ -34,7 +34,7 @@ def _is_sound(graph: Graph, name: str, data: Array) -> bool:
 
 
 def _weighs(graph: Graph, name: str) -> bool:
-    """Whether a param, or what is computed of it and other params, stands where weights stand."""
+    """Return whether a param, or what is computed of it and other params, stands where weights stand."""
     static, found = static_values(graph), {name}
     for node in graph.nodes:
         at = [position for position, read in enumerate(node.inputs) if read in found]
@@ -46,7 +46,7 @@ def _weighs(graph: Graph, name: str) -> bool:
 
 
 def _is_weight(graph: Graph, node: Node, position: int) -> bool:
-    """Whether an operand weighs: by its name, or because all entries along one of its axes are summed."""
+    """Return whether an operand weighs: by its name, or because all entries along one of its axes are summed."""
     rule = rule_of(graph, node)
     dims = rule.operands[position]
     summed = {leaf for dim in rule.contracted for leaf in leaves(dim)}

@@ -68,7 +68,7 @@ def trace(coupling: Coupling, *, include_shift: bool = False) -> Iterator[Magnit
 
 
 def signed(op: Op, position: int) -> bool:
-    """Whether magnitudes take the operand at ``position`` with its sign."""
+    """Return whether magnitudes take the operand at ``position`` with its sign."""
     return op.operands[position : position + 1] != () and op.operands[position] in _SIGNED
 
 
@@ -91,7 +91,7 @@ def _static(step: Step, position: int, include_shift: bool) -> Array | None:
 
 
 def _is_shift(step: Step, position: int, array: Array) -> bool:
-    """Whether an operand only adds to the result; a single number (``x + 3``) is part of an activation."""
+    """Return whether an operand only adds to the result; a single number (``x + 3``) is part of an activation."""
     if step.named(position) in _SHIFTS or position == step.op.shift_out:
         return True
     slot = step.op.shift_in
@@ -99,7 +99,7 @@ def _is_shift(step: Step, position: int, array: Array) -> bool:
 
 
 def _makes_channels(step: Step) -> bool:
-    """Whether a weighted sum makes new channels here; depthwise the channels only pass through."""
+    """Return whether a weighted sum makes new channels here; depthwise the channels only pass through."""
     summed = {id(leaf) for dim in step.rule.contracted for leaf in leaves(dim)}
     weights = set[Atom]()
     weighted = False
@@ -156,7 +156,7 @@ def _results(coupling: Coupling, step: Step, operands: tuple[Array | None, ...])
 
 
 def _are_codes(coupling: Coupling, step: Step, operands: tuple[Array | None, ...]) -> bool:
-    """Whether whole numbers that the node makes stand for a quantity, or for what it reads of that kind."""
+    """Return whether whole numbers that the node makes stand for a quantity, or for what it reads of that kind."""
     return step.op.flow.codes or any(
         array is not None and array.dtype.kind == "f" and not is_float(coupling.graph.tensor(str(name)).dtype)
         for name, array in zip(step.node.inputs, operands, strict=True)

@@ -60,7 +60,7 @@ def _param(graph: Graph, name: str) -> Array | None:
 
 
 def _slope(op: Op, call: Call, position: int, arrays: tuple[Array | None, ...]) -> Array:
-    """What the operator makes of ones when nothing shifts."""
+    """The operator's magnitude for ones when nothing shifts."""
     shifts = {op.position("shift"), op.position("mean")}
     still = [np.zeros_like(a) if a is not None and i in shifts else a for i, a in enumerate(arrays)]
     still[position] = np.ones(call.shape(position))

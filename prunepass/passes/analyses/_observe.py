@@ -38,7 +38,7 @@ class Feed:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What was seen: by statistic and read an array whose last axis is that of the read.
+    """Observed statistics: by statistic and read an array whose last axis is that of the read.
 
     Attributes:
         source: ``model``, ``synthetic`` or ``data``.
@@ -54,7 +54,7 @@ class Observed:
     unknown: frozenset[Place] = field(default_factory=frozenset)
 
     def __getitem__(self, key: tuple[Statistic, ReadPlace]) -> Array:
-        """What one statistic says of one read.
+        """One statistic of one read.
 
         Raises:
             UsageError: it was not observed, or the source does not know.
@@ -74,21 +74,21 @@ class Observed:
         return found
 
     def of(self, statistic: Statistic, read: ReadPlace) -> Array | None:
-        """What one statistic says of one read; None where it is not known."""
+        """One statistic of one read; None where it is not known."""
         alone = read.spot, read.axis
         return self.get(statistic, alone if "loss" in asked_of(statistic) else read.place)
 
     def get(self, statistic: Statistic, place: Place) -> Array | None:
-        """What one statistic says of one axis of a value; None where it is not known."""
+        """One statistic of one axis of a value; None where it is not known."""
         return self.arrays.get((statistic, place))
 
     def has(self, statistics: Iterable[Statistic]) -> bool:
-        """Whether every read was observed with all of these."""
+        """Return whether every read was observed with all of these."""
         seen = {statistic for statistic, _ in self.arrays}
         return seen.issuperset(statistics) or (not self.arrays and bool(self.unknown))
 
     def covers(self, coupling: Coupling) -> bool:
-        """Whether every read of ``coupling`` was looked at, whatever was found out about it."""
+        """Return whether every read of ``coupling`` was looked at, whatever was found out about it."""
         looked = {(read.spot, *read.place) for read in self.reads}
         return looked.issuperset((read.spot, *read.place) for read in reads(coupling))
 
@@ -236,7 +236,7 @@ class _Folding:
                 self.held[key] = holder.fold(before, seen)
 
     def finished(self) -> dict[_Key, Array]:
-        """What every statistic says of every place."""
+        """Every statistic of every place."""
         with np.errstate(all="ignore"):
             return {
                 (one, place): _numbers(one, one.finish(held), place)
@@ -247,7 +247,7 @@ class _Folding:
 
 
 def _numbers(statistic: Statistic, found: Any, place: Place) -> Array:
-    """What a statistic finished with, in float64; a tensor of the host may be among them."""
+    """The final value of a statistic, which may be a tensor of the host, in float64."""
     plain = found.detach() if hasattr(found, "detach") else found
     try:
         array = np.asarray(plain, dtype=np.float64)
@@ -262,7 +262,7 @@ def _numbers(statistic: Statistic, found: Any, place: Place) -> Array:
 
 
 def _by_read(statistic: Statistic) -> bool:
-    """Whether a statistic looks at gradients: those differ from read to read of one value."""
+    """Return whether a statistic looks at gradients: those differ from read to read of one value."""
     return "loss" in asked_of(statistic)
 
 

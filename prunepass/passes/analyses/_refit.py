@@ -195,7 +195,7 @@ class _Weights:
         return [param.name for param in sorted(found, key=lambda p: int(np.prod(p.shape, dtype=np.int64)))]
 
     def _above(self, name: str) -> frozenset[str]:
-        """What a static value is computed from, itself included."""
+        """Names that a static value is computed from, its own included."""
         found, waiting = {name}, [name]
         while waiting:
             node = self.graph.producers.get(waiting.pop())
@@ -205,7 +205,7 @@ class _Weights:
         return frozenset(found)
 
     def _wrong(self, after: Params, *, rounded: bool = False) -> dict[str, int]:
-        """How many entries of each value are not what they were uncut; without those that all are."""
+        """Numbers of entries of each value that differ from the uncut ones; without values of which none does."""
         counts = {}
         for name, got in after.items():
             want = self._uncut(name)
@@ -269,7 +269,7 @@ class _Run:
                 self.made.update(zip(node.outputs, made, strict=False))
 
     def _missing(self, names: Iterable[str]) -> set[str]:
-        """What is still to be computed for these values, themselves included."""
+        """Names that are still to be computed for these values, their own included."""
         found, waiting = set[str](), [name for name in names if name not in self.made]
         while waiting:
             name = waiting.pop()

@@ -38,7 +38,7 @@ def added(step: Step, position: int) -> float | None:
 
 
 def carries(step: Step, position: int) -> bool:
-    """Whether a lack of an operand is one of the result: entries move or are averaged."""
+    """Return whether a lack of an operand is one of the result: entries move or are averaged."""
     return step.op.flow.moves or (step.op.flow.magnitude is evaluated and linear(step, position))
 
 
@@ -75,7 +75,7 @@ def is_linear(graph: Graph, step: Step, position: int) -> bool:
 
 
 def linear(step: Step, position: int) -> bool:
-    """Whether the result is linear in an operand, up to a constant: data of both signs tell."""
+    """Return whether the result is linear in an operand, up to a constant: data of both signs tell."""
     for seed in _SEEDS:
         base = _base(step, seed)
         zero, once, thrice = (_at_one(step, _changed(base, position, times=by)) for by in (0.0, 1.0, -3.0))

@@ -23,7 +23,7 @@ _DRAWN = 3
 
 @dataclass(frozen=True, eq=False)
 class ModelMoments:
-    """What normalisations with trained statistics say, carried on through the operators; no input is needed."""
+    """Moments from normalisations with trained statistics, carried on through operators; no input is needed."""
 
     def __call__(self, coupling: Coupling, statistics: Sequence[Statistic]) -> Observed:
         """See :class:`Source`.

@@ -120,7 +120,7 @@ class Images:
 
 @dataclass(frozen=True)
 class _Form:
-    """How an input holds images: number of colours, height, width, whether colours are last, its type."""
+    """The layout of images in an input: number of colours, height, width, whether colours are last, its type."""
 
     colours: int
     height: int

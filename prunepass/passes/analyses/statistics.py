@@ -42,11 +42,11 @@ class Statistic(Protocol):
     """
 
     def start(self) -> Any:
-        """What is held before the first batch."""
+        """The accumulator before the first batch."""
         ...
 
     def fold(self, held: Any, seen: Activations) -> Any:
-        """What is held after one more batch; ``held`` may be changed in place."""
+        """The accumulator after one more batch; ``held`` may be changed in place."""
         ...
 
     def finish(self, held: Any) -> Array:
@@ -290,7 +290,7 @@ class Taylor:
 
 
 def asked_of(statistic: Statistic) -> tuple[str, ...]:
-    """What a statistic needs beyond activations."""
+    """Needs of a statistic beyond activations."""
     asks: tuple[str, ...] = getattr(statistic, "asks", ())
     return asks
 
