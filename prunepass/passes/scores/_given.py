@@ -12,7 +12,7 @@ from ._protocol import per_index
 
 
 def given_by_atom(coupling: Coupling, name: str, entries: Array) -> Iterator[tuple[Atom, Array]]:
-    """What each channel adds to the freed output called ``name``, by atom; nothing for another value.
+    """Contributions of channels to the freed output called ``name``, by atom; nothing for another value.
 
     Args:
         entries: what each entry counts for.

@@ -44,7 +44,7 @@ def source_of(score: Score) -> str:
 
 
 def scored(score: Any, coupling: Coupling) -> Scores:
-    """What a score says that judges weights alone.
+    """Scores of a metric that looks at weights alone.
 
     Raises:
         UsageError: it gives no numbers by group name.
@@ -66,7 +66,7 @@ def _numbers(score: Any, found: Any) -> Scores:
 
 
 def judged(score: Any, coupling: Coupling, seen: Observed) -> Scores:
-    """What a score says that looks at activations.
+    """Scores of a metric that looks at activations.
 
     Raises:
         ModelError: it is not finite, since the activations are not.

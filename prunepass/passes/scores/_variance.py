@@ -101,7 +101,7 @@ def _listed(places: list[str], most: int = 3) -> str:
 
 @dataclass
 class _Survey:
-    """What one walk finds: losses by atom and consumer, how importance is shared, where variances lack."""
+    """Findings of one walk: losses by atom and consumer, shares of importance, missing variances."""
 
     losses: list[tuple[Atom, tuple[str, ...], Array]] = field(default_factory=list)
     shares: dict[str, Shares] = field(default_factory=dict)
