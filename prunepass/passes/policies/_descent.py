@@ -61,7 +61,7 @@ class Descent:
         return many
 
     def met(self) -> bool:
-        """Whether the budget holds here."""
+        """Return whether the budget holds here."""
         return self.problem.budget.met(self.model.totals, self.problem.original)
 
     def give_back(self, count: int) -> None:
@@ -103,7 +103,7 @@ def descend(problem: Problem, bundles: Sequence[Sequence[GroupWidths]], losses: 
 
 
 def order_of(losses: Sequence[Array]) -> Index:
-    """Which bundle takes a step, step by step, when the one of least loss goes first.
+    """The bundle that takes each step, when the one of least loss goes first.
 
     A step waits for the largest loss before it in its bundle, hence the running maximum; of equals the first bundle
     goes first.

@@ -41,7 +41,7 @@ class CostOfWidths(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """What a choice of widths must hold.
+    """Constraints on a choice of widths.
 
     Attributes:
         costs: each with the most that may stay of it.

@@ -21,7 +21,7 @@ def by_reason(coupling: Coupling) -> str:
 
 
 def advice_of(coupling: Coupling) -> str:
-    """What can be done about pins, each advice once."""
+    """Advice on pins, each one once."""
     return "; ".join(dict.fromkeys(pin.advice for pin in _first_pins(coupling) if pin.advice))
 
 

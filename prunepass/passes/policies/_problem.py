@@ -54,7 +54,7 @@ class LatencyLimit:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What a policy has to choose, and under which conditions.
+    """The problem that a policy solves: groups with scores, and the limits.
 
     Attributes:
         coupling: the groups.
@@ -109,7 +109,7 @@ class Problem:
         return Cost(**{kind: cost(found) for kind, cost in self.cost.items()})
 
     def met(self, widths: Mapping[str, int]) -> bool:
-        """Whether these widths hold the counted part of the budget."""
+        """Return whether these widths hold the counted part of the budget."""
         return self.budget.met(self.totals(widths), self.original)
 
     def plan(self, widths: Mapping[str, int], **options: object) -> Plan:

@@ -40,7 +40,7 @@ def fractions_of(coupling: Coupling, ratios: Mapping[str, float]) -> dict[str, f
 
 
 def _rank(name: str, layers: tuple[str, ...], key: str) -> int | None:
-    """How closely ``key`` names a group, 0 being its own name; None where it does not."""
+    """The rank of ``key`` as a name of a group, 0 being its own name; None where it is none."""
     if name == key:
         return 0
     if key in layers:

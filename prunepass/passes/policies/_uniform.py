@@ -87,7 +87,7 @@ def _equal_losses(groups: Sequence[GroupWidths]) -> Array:
 
 
 def _mean_losses(groups: Sequence[GroupWidths]) -> Array:
-    """What each step takes of all groups together, by channel."""
+    """The mean loss by channel of each step of all groups together."""
     losses: Array = np.mean([group.losses() for group in groups], axis=0)
     return losses
 

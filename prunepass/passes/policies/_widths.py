@@ -100,7 +100,7 @@ def _by_align(coupling: Coupling, grain: Grain) -> dict[int, list[Dims]]:
 
 
 def _tensors(node: Node) -> Iterator[str]:
-    """What the node reads and makes."""
+    """Names of the node's operands and results."""
     yield from (name for name in (*node.inputs, *node.outputs) if name is not None)
 
 
