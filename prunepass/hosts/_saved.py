@@ -49,7 +49,7 @@ def refuse_saved(path: str | os.PathLike[str]) -> None:
 
 
 def _of_torch(file: Any) -> tuple[str, str] | None:
-    """What a file of torch's holds and what to do with it; None where it is none."""
+    """The kind of a file of torch's, and advice on it; None for other files."""
     head = file.read(_HEAD)
     if head[:1] == b"\x80":
         return (
@@ -93,7 +93,7 @@ def _values(given: Mapping[Any, Any]) -> list[Any]:
 
 
 def _has_base(value: Any, name: str) -> bool:
-    """Whether a class of torch's of that name is among the bases, told without torch."""
+    """Return whether a class of torch's of that name is among the bases, told without torch."""
     bases = type(value).__mro__
     return any(base.__name__ == name and base.__module__.partition(".")[0] == "torch" for base in bases)
 

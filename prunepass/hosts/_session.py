@@ -80,7 +80,7 @@ class Session(Protocol):
         ...
 
     def executor(self, graph: Graph | None = None, *, dtype: str = "float32") -> Executor:
-        """What runs the model with the host's own operators, from any values to any others.
+        """An executor with the host's own operators, from any values to any others.
 
         Args:
             graph: cut from ``self.graph``; that itself where None.

@@ -34,7 +34,7 @@ Opener = Callable[[Graph], Executor]
 
 @dataclass(frozen=True)
 class Choice:
-    """Which score won: its name, its plan, the output change of each candidate, and that of the winner in detail."""
+    """The winning score: its name, its plan, the output change of each candidate, and its own in detail."""
 
     metric: str
     plan: Plan
@@ -108,7 +108,7 @@ def choose_among(
 
 
 def output_change(original: Graph, pruned: Graph, executor: Opener | None = None) -> float:
-    """How much the outputs differ on the synthetic inputs of :func:`choose`: 0 is nothing, 1 is all of them.
+    """The change of outputs on the synthetic inputs of :func:`choose`: 0 is nothing, 1 is all of them.
 
     The share lost of the output that lost most, its channels counting alike; :func:`output_changes` tells more.
     """

@@ -14,7 +14,7 @@ _OWN = ("budget", "align", "grain", "minimum", "floor", "ratios")
 
 
 def joined_options(first: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """How the later plan was made, with limits that hold for both together, and the options of every round."""
+    """Options of the later plan, with limits that hold for both together, and the options of every round."""
     pair = (first, later)
     joined = {name: value for name, value in later.items() if name not in _OWN}
     joined["rounds"] = [one for options in pair for one in options.get("rounds", [dict(options)])]

@@ -30,7 +30,7 @@ class Analysed(Protocol):
 
 
 class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What goes of one group: ``remove`` are channel indices, ascending, of ``size``."""
+    """The cut of one group: ``remove`` are channel indices, ascending, of ``size``."""
 
     size: Annotated[int, msgspec.Meta(ge=1, lt=_MOST)]
     remove: tuple[Annotated[int, msgspec.Meta(ge=0, lt=_MOST)], ...]
@@ -143,7 +143,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return then(original, self, later).made_for(original)
 
     def indices(self, name: str, graph: Graph | None = None) -> tuple[Index | None, ...]:
-        """What stays of the tensor called ``name``, axis by axis; None where a whole axis stays.
+        """Kept indices of the tensor called ``name``, axis by axis; None where a whole axis stays.
 
         Raises:
             UsageError: there is no such tensor, or the plan does not know its model.

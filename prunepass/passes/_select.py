@@ -86,7 +86,7 @@ class Select:
 
     @property
     def dead(self) -> bool:
-        """Whether what changes no output goes, whatever the scores."""
+        """Return whether what changes no output goes, whatever the scores."""
         return Budget.parse(self.budget).dead
 
     @property
@@ -154,7 +154,7 @@ class Select:
 
     @property
     def by_damage(self) -> bool:
-        """Whether the policy reads damage curves, for which candidates must be run."""
+        """Return whether the policy reads damage curves, for which candidates must be run."""
         return bool(getattr(self._chosen(), "by_damage", False))
 
     def _chosen(self) -> Policy:

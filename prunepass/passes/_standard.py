@@ -82,7 +82,7 @@ class Score:
 
 
 def _prices() -> dict[str, str]:
-    """What each candidate of ``auto`` already divides by."""
+    """The cost that each candidate of ``auto`` already divides by."""
     return {name: str(getattr(scores.get(name)(), "per", "none")) for name in CANDIDATES}
 
 
@@ -121,7 +121,7 @@ class Compensate:
         )
 
     def _done(self, state: State) -> bool:
-        """Whether the plan came with its repair."""
+        """Return whether the plan came with its repair."""
         before = state.compensation
         return before is not None and before.plan is state.plan
 

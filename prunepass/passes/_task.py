@@ -77,7 +77,7 @@ class Task:
             raise UsageError(f"data of a task are batches, not {self.data!r}", advice=_GIVE["data"])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What was observed hangs on objects of this process, which another one may have others in place of."""
+        """The fields alone: observations hang on objects of this process, which another one does not have."""
         return type(self), (self.data, self.loss, self.evaluate, self.tune)
 
     def need(self, part: str, by: str) -> Any:
@@ -124,7 +124,7 @@ class Task:
         return _iterated(data if fitted is None else fitted(graph))
 
     def seen_on(self, graph: Graph) -> dict[Any, Observed]:
-        """What passes have observed on ``graph``, whatever else is pinned or tied in it; theirs to fill.
+        """Observations of passes on ``graph``, whatever else is pinned or tied in it; theirs to fill.
 
         A cut or a training gives other nodes or other params, and nothing of it is known yet.
         """
@@ -169,7 +169,7 @@ def _iterated(data: Any) -> Iterator[Any]:
 
 
 def as_batch(item: Any, graph: Graph, where: str) -> Batch:
-    """What a loader gives as a batch: inputs alone, or inputs and target, or inputs, target and context."""
+    """A loader's item as a batch: inputs alone, or inputs and target, or inputs, target and context."""
     if isinstance(item, Batch):
         inputs = item.inputs if isinstance(item.inputs, (Mapping, tuple, list)) else (item.inputs,)
         return replace(item, inputs=inputs)
@@ -243,7 +243,7 @@ def _batches(data: Any) -> Any:
 
 
 def _named(given: Any) -> Any:
-    """What ``package.module:name`` names; anything else is what it is."""
+    """The object that ``package.module:name`` names; anything else as it is."""
     if not isinstance(given, str):
         return given
     if not _CALLABLE.fullmatch(given):

@@ -20,7 +20,7 @@ _ADVICE = "keep the file that was written with the plan beside it, as it was"
 
 
 class StoredTensors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the plan's JSON says of its tensors.
+    """The entry of a plan's JSON for its tensors.
 
     Attributes:
         file: name of the safetensors file, in the folder of the plan.
