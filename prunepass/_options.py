@@ -25,7 +25,7 @@ Fits = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class Form:
-    """What the value of an option may be.
+    """The set of values of an option.
 
     Attributes:
         said: how a message says it.
@@ -42,7 +42,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Option:
-    """What is declared of an option beside its name, its type and its default.
+    """The declaration of an option beside its name, its type and its default.
 
     Attributes:
         about: what it is for, in a line of help.
@@ -133,7 +133,7 @@ _INSIDE: Mapping[str, Any] = {"command": False, "file": False}
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What one prune shall do; None where nothing was asked for."""
+    """Options of one prune; None where nothing was asked for."""
 
     out: str | None = _option(None, "output", TEXT, "The pruned model: .onnx, or .pt2 for a torch model.",
         flag=("-o", "--out"), metavar="OUT", **_OUTSIDE)

@@ -20,7 +20,7 @@ _CODE = re.compile(r"([^\W\d][\w.]*|.+\.py):[^\W\d][\w.]*")
 
 
 def is_code(name: str) -> bool:
-    """Whether ``name`` is that of code and of no file."""
+    """Return whether ``name`` is that of code and of no file."""
     return _CODE.fullmatch(name) is not None and not Path(name).exists()
 
 
@@ -64,7 +64,7 @@ class Code:
         return imported(self.name, "")[1]
 
     def __call__(self, *given: Any) -> Any:
-        """What the function gives.
+        """Call the function.
 
         Raises:
             UsageError: it raises.
@@ -133,7 +133,7 @@ def _attribute(module: ModuleType, attributes: str, name: str, advice: str) -> A
 
 
 def _callables(module: ModuleType) -> str:
-    """What of its own a module offers, for an error."""
+    """Names of a module's own callables, for an error."""
     own = [
         name
         for name, value in vars(module).items()
@@ -143,7 +143,7 @@ def _callables(module: ModuleType) -> str:
 
 
 def raised(what: str, error: BaseException) -> str:
-    """What the user's own code raised, in a sentence."""
+    """An error of the user's own code in a sentence."""
     return f"{what}: {type(error).__name__}: {error}"
 
 

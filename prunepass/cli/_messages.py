@@ -64,7 +64,7 @@ def _place(error: PrunepassError) -> tuple[str, str]:
 
 
 def _of_the_system(error: OSError | UnicodeEncodeError) -> str:
-    """What the system refused: a file by its name, or what is written to without one, such as a terminal."""
+    """An error of the system in a sentence; it names a file, or text that a stream cannot encode."""
     if isinstance(error, UnicodeEncodeError):
         text = ascii(error.object[error.start : error.end])
         return f"{text} cannot be written in {error.encoding} (rename it, or set PYTHONIOENCODING=utf-8)"

@@ -48,7 +48,7 @@ def passes(face: Face, as_json: bool) -> None:
 
 
 def _loaded(face: Face, known: Table) -> dict[str, Any]:
-    """What loads; a distribution that is broken is told and left out."""
+    """Entries that load; a broken distribution is reported and left out."""
     from ..ir import PrunepassError
 
     found: dict[str, Any] = {}

@@ -63,7 +63,7 @@ def write_report(outputs: Outputs, target: str, report: Report, loaded: Loaded, 
 
 
 def _engines(report: Report, loaded: Loaded, pruned: Path) -> tuple[EngineView, ...]:
-    """What the engine that was timed made of both models, where it can read both."""
+    """Views of both models as the timed engine compiled them, where it can read both."""
     from ..ir import PrunepassError
     from ..report import engine_view
 

@@ -18,7 +18,7 @@ _LIMIT = {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": 1}, _TE
 
 @dataclass(frozen=True)
 class Spelling:
-    """How files and ``--set`` say the value of one kind of option.
+    """The spelling of one kind of option in files and in ``--set``.
 
     Attributes:
         type: of the value, for msgspec.

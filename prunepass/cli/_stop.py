@@ -20,7 +20,7 @@ _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the termi
 
 
 class Stop:
-    """Whether a signal has told the command to stop; ``number`` is 0 where none has."""
+    """The signal that has told the command to stop; ``number`` is 0 where none has."""
 
     def __init__(self) -> None:
         self.number, self._at = 0, 0.0

@@ -55,7 +55,7 @@ def progress(face: Face) -> Iterator[PassProgress]:
                 yield from super().get_renderables()
 
     class Share(TextColumn):
-        """How much is done, where a driver tells it."""
+        """The share that is done, where a driver tells it."""
 
         def render(self, task: Task) -> Text:
             return super().render(task) if task.total is not None else Text()

@@ -110,7 +110,7 @@ def _measure(face: Face, nets: Sequence[Net]) -> list[Net]:
 
 
 def _verdict(nets: Sequence[Net]) -> list[str]:
-    """What a reader should take away, losses first."""
+    """The conclusion for a reader, losses first."""
     before = nets[0].shares["accuracy"]
     lines = []
     for net in nets[1:]:

@@ -56,7 +56,7 @@ def draw_pages(count: int, *, hardness: float = 1.0, seed: int = 0) -> Pages:
 
 
 def _seen(page: Picture, label: int) -> npt.NDArray[np.uint8]:
-    """What the network is shown: turned clockwise, short side to 256, the middle 224 x 224."""
+    """The image as the network gets it: turned clockwise, short side to 256, the middle 224 x 224."""
     turned = page.rotate(-90 * label, expand=True)
     whole = turned.resize(_scaled(turned, _SHORT), Resampling.LANCZOS)
     left, top = (whole.width - _SIZE) // 2, (whole.height - _SIZE) // 2

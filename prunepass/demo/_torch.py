@@ -27,7 +27,7 @@ Predictions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one network says of the labelled photos and of the crops."""
+    """Predictions of one network for the labelled photos and for the crops."""
 
     photos: Predictions
     crops: Predictions

@@ -37,7 +37,7 @@ class Setting:
         return self.backend.clock({"threads": self.threads})
 
     def facts(self) -> dict[str, Any]:
-        """What a plan keeps of it."""
+        """Facts for the options of a plan."""
         return {"backend": self.backend.name, "threads": self.threads}
 
 
@@ -137,7 +137,7 @@ def standard_error(comparison: Comparison, clock: Clock) -> float:
 
 
 def is_slower(comparison: Comparison, clock: Clock) -> bool:
-    """Whether the second engine is slower by more than two standard errors and more than a percent.
+    """Return whether the second engine is slower by more than two standard errors and more than a percent.
 
     Interleaving itself can favour one of two equal engines by part of a percent, however long one measures.
     """

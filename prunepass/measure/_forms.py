@@ -42,7 +42,7 @@ def engine_form(model: Any, inputs: Any, backend: Backend, path: Path) -> Any:
 
 
 def is_torch(model: Any) -> bool:
-    """Whether ``model`` is one of torch's."""
+    """Return whether ``model`` is one of torch's."""
     roots = {base.__module__.partition(".")[0] for base in type(model).__mro__}
     return "torch" in roots and not isinstance(model, (str, os.PathLike))
 

@@ -24,7 +24,7 @@ class Placed:
     columns: tuple[float, ...]
 
     def blocked(self, read: int, at: int) -> bool:
-        """Whether a box stands between two others on their straight way."""
+        """Return whether a box stands between two others on their straight way."""
         first, last = self.rows[read], self.rows[at]
         for row in range(first + 1, last):
             share = (row - first) / (last - first)

@@ -27,7 +27,7 @@ def front(trials: Sequence[Trial], quality: Quality) -> tuple[Trial, ...]:
 
 
 def spans_decades(trials: Sequence[Trial], quality: Quality) -> bool:
-    """Whether only a logarithmic axis tells the qualities apart: errors from tiny to large."""
+    """Return whether only a logarithmic axis tells the qualities apart: errors from tiny to large."""
     values = [trial.quality for trial in trials if trial.faster is not None and trial.quality is not None]
     return not quality.rising and bool(values) and min(values) > 0 and max(values) > _DECADES * min(values)
 

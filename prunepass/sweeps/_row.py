@@ -68,7 +68,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
 
     @property
     def final(self) -> bool:
-        """Whether trying again would give the same: it is measured, or the budget or the proof refused it."""
+        """Return whether trying again would give the same: it is measured, or the budget or the proof refused it."""
         return self.timing is not None or self.rule in ("budget", "proof")
 
 

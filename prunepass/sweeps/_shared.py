@@ -51,7 +51,7 @@ class Shared:
         return {name: value for name in NAMES if (value := getattr(self, name)) is not None}
 
     def setup(self, model: Path) -> dict[str, Any]:
-        """What the journal holds of them: equal where figures can be compared, and nothing of the machine.
+        """The journal's key for them: equal where figures can be compared, and nothing of the machine.
 
         Raises:
             UsageError: the data do not fit the model.
@@ -102,7 +102,7 @@ def _code(value: Any) -> CodeType | None:
 
 
 def _bytes_of(code: CodeType) -> bytes:
-    """What a function does, without the file that it is in."""
+    """The code of a function as bytes, without the file that it is in."""
     constants = (
         _bytes_of(one)
         if isinstance(one, CodeType)

@@ -274,7 +274,7 @@ def _ratios(result: Comparison, setting: Setting) -> Iterator[float]:
 
 
 def _sound(known: Sequence[float], count: int) -> bool:
-    """Whether a line of the journal is what this version writes: the file may be another's, or edited."""
+    """Return whether a line of the journal is what this version writes: the file may be another's, or edited."""
     plain = len(known) == 2 * count and all(map(isfinite, known))
     return plain and min(known[::2]) > 0 and min(known[1::2]) >= 0
 
