@@ -42,6 +42,7 @@ class Run(Judging):
         store: keeps what takes long, so that the run can go on where it was stopped.
         rounds: what was accepted and rejected.
         ended: why the driver ended before the budget; empty where it did not.
+        figures: what ``evaluate`` gave, by the nodes and params of a graph, which are held.
     """
 
     session: Session
@@ -58,6 +59,9 @@ class Run(Judging):
     store: Store | None = None
     rounds: list[Round] = field(default_factory=list)
     ended: str = ""
+    figures: dict[tuple[int, int], tuple[Graph, float]] = field(
+        default_factory=dict[tuple[int, int], tuple[Graph, float]]
+    )
 
     @property
     def parts(self) -> Parts:
@@ -97,6 +101,8 @@ class Run(Judging):
         used = parts or self.parts
         used = used if budget is None else used.under(budget)
         base = self.at(start) if isinstance(start, Plan) else start
+        # The original is evaluated beside the result: it must still be there. The end puts the result in its place.
+        inplace = inplace and not self.evaluates
         return self.replanned(
             lambda: self._first(used, inplace) if base is None else self._further(base, used)
         )
@@ -138,9 +144,9 @@ class Run(Judging):
             return state
 
         def quality(graph: Graph) -> float:
-            return self.task.evaluated(self._host_model(graph), "a policy")
+            return self.figure(graph, lambda: self.task.evaluated(self._host_model(graph), "a policy"))
 
-        if getattr(self.task, "evaluate", None) is None:
+        if not self.evaluates:
             judge = default_judge(state.graph, state.executor)
             return self._curved(state, parts, lambda graph: float(judge(graph)))
         before = quality(state.graph)
