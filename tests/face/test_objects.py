@@ -97,6 +97,14 @@ def test_ratios_that_say_nothing_are_refused(net: str, ratios: dict[str, float],
         pp.prune(net, score="l2", ratios=ratios)
 
 
+def test_a_budget_that_ratios_stand_in_the_way_of_names_them(net: str) -> None:
+    with pytest.raises(pp.BudgetError, match=r"1 of them held by the ratios conv0=1\b"):
+        pp.prune(net, score="l2", budget="macs=0.01", ratios={"conv0": 1})
+    with pytest.raises(pp.BudgetError) as error:
+        pp.prune(net, score="l2", budget="macs=0.01", align=1024)
+    assert "ratios" not in str(error.value)
+
+
 def test_options_of_no_score_are_refused_when_the_pass_is_made() -> None:
     for text in ("score{normalize=mean}", "score{metric=l2, colour=red}", "score{metric=magic}"):
         with pytest.raises(pp.UsageError):
