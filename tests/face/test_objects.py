@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +12,9 @@ import pytest
 import prunepass as pp
 from prunepass._options import Options
 from prunepass._prune import default_pipeline
+from prunepass.drivers import drivers
 from prunepass.ir import Array
-from prunepass.passes import Coupling, Select, scores, standard
+from prunepass.passes import Coupling, Select, policies, scores, standard
 from tests.cli import nets
 from tests.plugins import Installer
 
@@ -114,7 +115,7 @@ def test_options_of_no_score_are_refused_when_the_pass_is_made() -> None:
 
 
 CODE = """
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 @dataclass(frozen=True)
@@ -140,3 +141,21 @@ def test_what_is_named_is_looked_up_before_any_work(
     }.items():
         with pytest.raises(pp.UsageError, match=what):
             pp.prune("nowhere.onnx", **{kind: text})  # type: ignore[arg-type]
+
+
+def with_options() -> list[Any]:
+    """Every built-in driver, policy and score with each of its plain options."""
+    tables = (drivers(), policies.policies(), scores.scores())
+    return [
+        pytest.param(kind, one.name, id=f"{kind.name}-{one.name}")
+        for kind in (table[name] for table in tables for name in table.builtin)
+        for one in fields(kind)
+        if isinstance(one.default, (bool, int, float, str))
+    ]
+
+
+@pytest.mark.parametrize(("kind", "option"), with_options())
+def test_an_option_of_another_type_is_one_error(kind: Any, option: str) -> None:
+    for wrong in (None, [1], {}, object()):
+        with pytest.raises(pp.UsageError, match=f"option {option} of '{kind.name}' is"):
+            kind(**{option: wrong})
