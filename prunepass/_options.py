@@ -174,6 +174,10 @@ class Options:
         "package.module:function.", metavar="DATA", **_OUTSIDE)
     evaluate: str | None = _option(None, "model", TEXT, "Tells how good a model is, larger is better: "
         "package.module:function.", metavar="FUNCTION", **_OUTSIDE)
+    tune: str | None = _option(None, "model", TEXT, "Trains a model in place, for drivers that train: "
+        "package.module:function.", metavar="FUNCTION", **_OUTSIDE)
+    loss: str | None = _option(None, "model", TEXT, "The loss of outputs and batch, for scores that take gradients: "
+        "package.module:function.", metavar="FUNCTION", **_OUTSIDE)
     shape: Sequence[str] = _option((), "model", NAMES, "Shape of an example input, NAME=1,3,224,224.",
         metavar="SHAPE", **_OUTSIDE)
     form: str = _option("module", "model", TEXT, "'module' keeps the class, 'graph' gives an fx.GraphModule.",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ._options import Options, PruneOptions, options_of
 from .drivers import (
     Attempt,
+    Driver,
+    Evaluation,
     Report,
     Run,
     all_or_nothing,
@@ -161,7 +163,7 @@ def prune(
     run = _run(asked, model, example_inputs, steps, timings)
     run.setting, run.target = setting, target
     with all_or_nothing(run.session), _advised(run.session), watched(run):
-        return _result(run, finished(run, driven(driver, run), allow_slower=asked.allow_slower), timings)
+        return _result(run, *_taken(run, driver, asked), timings)
 
 
 def _run(asked: Options, model: Any, example_inputs: Any, steps: Pipeline, timings: Timings) -> Run:
@@ -188,7 +190,16 @@ def _advised(session: Session) -> Iterator[None]:
         raise
 
 
-def _result(run: Run, taken: Attempt, timings: Timings) -> Result:
+def _taken(run: Run, driver: Driver, asked: Options) -> tuple[Attempt, Evaluation | None]:
+    """What the driver takes, finished, with what ``evaluate`` gives of the original and of it."""
+    found = driven(driver, run)
+    before = run.evaluate(run.original()).accuracy if run.evaluates else None
+    taken = finished(run, found, allow_slower=asked.allow_slower)
+    both = None if before is None or taken.accuracy is None else Evaluation(before, taken.accuracy)
+    return taken, both
+
+
+def _result(run: Run, taken: Attempt, evaluation: Evaluation | None, timings: Timings) -> Result:
     report = replace(
         report_of(taken.state, timings, taken.check),
         unchanged=run.session.unchanged(taken.model),
@@ -196,6 +207,7 @@ def _result(run: Run, taken: Attempt, timings: Timings) -> Result:
         latency=taken.latency,
         rounds=tuple(run.rounds),
         ended=run.ended,
+        evaluation=evaluation,
     )
     return Result(taken.model, taken.plan, report)
 

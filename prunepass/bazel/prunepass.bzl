@@ -17,6 +17,8 @@ _LISTS = {
     "free": "--free",
     "settings": "--set",
 }
+# Functions of the user's, each a string.
+_CODE = ["evaluate", "tune", "loss"]
 
 # What a plan calls its tensors has these and nothing else.
 _PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -26,7 +28,7 @@ _ENV = {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "
 
 def _applied(ctx):
     """The arguments, inputs and outputs of applying the plan."""
-    names = _SEARCH.keys() + _LISTS.keys() + ["align", "ratios", "samples", "evaluate", "config"]
+    names = _SEARCH.keys() + _LISTS.keys() + ["align", "ratios", "samples", "config"] + _CODE
     given = [name for name in names + ["plan_out", "tensors_out", "report"] if getattr(ctx.attr, name)]
     if given:
         fail("plan says what goes; %s is for a search" % given[0])
@@ -63,8 +65,9 @@ def _searched(ctx):
     if ctx.file.samples:
         args += ["--data", ctx.file.samples.path]
         inputs.append(ctx.file.samples)
-    if ctx.attr.evaluate:
-        args += ["--evaluate", ctx.expand_location(ctx.attr.evaluate, ctx.attr.data)]
+    for name in _CODE:
+        if getattr(ctx.attr, name):
+            args += ["--" + name, ctx.expand_location(getattr(ctx.attr, name), ctx.attr.data)]
     if ctx.file.config:
         args += ["--config", ctx.file.config.path]
         inputs.append(ctx.file.config)
@@ -120,12 +123,13 @@ prunepass_model = rule(
         "budget": attr.string(doc = "Fractions kept, such as macs=0.5."),
         "check": attr.bool(doc = "Prove the result, and fail the build where a promise does not hold."),
         "config": attr.label(allow_single_file = [".toml"], doc = "Options of the search."),
-        "data": attr.label_list(allow_files = True, doc = "Other files that are read: weights of the model, code of evaluate."),
+        "data": attr.label_list(allow_files = True, doc = "Other files that are read: weights of the model, code of evaluate, tune and loss."),
         "driver": attr.string(doc = "The loop around the passes."),
         "evaluate": attr.string(doc = "package.module:function, or $(location file.py):function of a file in data."),
         "external_data": attr.bool(doc = "Weights of the result lie in a file of their own: out + .data."),
         "free": attr.string_list(doc = "Outputs whose channels may go."),
         "keep": attr.string_list(doc = "Patterns of layers to leave alone."),
+        "loss": attr.string(doc = "Of outputs and batch, as evaluate is named."),
         "model": attr.label(allow_single_file = [".onnx", ".pt2"], mandatory = True),
         "out": attr.output(mandatory = True),
         "pipeline": attr.string(doc = "Replaces the default passes."),
@@ -142,6 +146,7 @@ prunepass_model = rule(
         "target_engine": attr.string(doc = "Sets the multiple for an engine."),
         "tensors": attr.label(allow_single_file = [".safetensors"], doc = "Whole tensors of the plan, beside it."),
         "tensors_out": attr.output(doc = "Whole tensors of the plan that the search finds; beside it, empty where none."),
+        "tune": attr.string(doc = "Trains a model in place, as evaluate is named."),
         "tool": attr.label(executable = True, cfg = "exec", mandatory = True, doc = "The command prunepass."),
     },
 )

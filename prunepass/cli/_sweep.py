@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..sweeps import Row, Sweep
 
 _FAILED = 1
-_SHARED = ("ratios", "policy", "repair", "driver", "data", "evaluate")
+_SHARED = ("ratios", "policy", "repair", "driver", "data", "evaluate", "tune", "loss")
 
 
 class _Several(click.ParamType[Any]):
@@ -68,6 +68,8 @@ _RAY = "Prune and measure on a Ray cluster: its address, or 'local'."
 @declared("driver")
 @declared("data")
 @declared("evaluate")
+@declared("tune")
+@declared("loss")
 @declared("backend", default="onnxruntime", show_default=True, help="The engine that is timed.")
 @declared("threads", default=1)
 @click.option("--duration", type=click.FloatRange(0), default=3.0, show_default=True, help="Seconds a model.")

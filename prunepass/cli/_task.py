@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,16 @@ from ..ir import UsageError
 from ._imported import Code, is_code
 
 _DATA = "data are a file, a folder, or package.module:function, which takes nothing and returns the batches"
-_EVALUATE = (
-    "write package.module:function or path/to/file.py:function; it takes the model and returns a number"
-)
+_NAME = "write package.module:function or path/to/file.py:function; it takes"
+_FUNCTIONS: Mapping[str, str] = {
+    "evaluate": f"{_NAME} the model and returns a number",
+    "tune": f"{_NAME} the model and hooks, and trains the model in place",
+    "loss": f"{_NAME} outputs and batch and returns a single number of the model's library",
+}
 
 
 def with_task(asked: Options) -> Options:
-    """``asked`` with the task that its ``data`` and ``evaluate`` name.
+    """``asked`` with the task that its ``data``, ``evaluate``, ``tune`` and ``loss`` name.
 
     Raises:
         UsageError: there is no such file or function. ModelError: the function's module raises.
@@ -26,11 +29,17 @@ def with_task(asked: Options) -> Options:
     task: dict[str, Any] = {}
     if asked.data is not None:
         task["data"] = _data(asked.data)
-    if asked.evaluate is not None:
-        if not is_code(asked.evaluate):
-            raise UsageError("it names no function", where=asked.evaluate, advice=_EVALUATE)
-        task["evaluate"] = Code.of(asked.evaluate, _EVALUATE)
+    for part, advice in _FUNCTIONS.items():
+        name = getattr(asked, part)
+        if name is not None:
+            task[part] = _function(name, advice)
     return replace(asked, task=task) if task else asked
+
+
+def _function(name: str, advice: str) -> Code:
+    if not is_code(name):
+        raise UsageError("it names no function", where=name, advice=advice)
+    return Code.of(name, advice)
 
 
 def _data(name: str) -> Any:

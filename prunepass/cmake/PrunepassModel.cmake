@@ -5,6 +5,7 @@
 #   [ALIGN n | TARGET_ENGINE t] [PIPELINE text]
 #   [POLICY p] [DRIVER d] [REPAIR r] [RATIOS pattern=fraction...]
 #   [DATA file|folder|code] [EVALUATE code]            code is package.module:function or file.py:function
+#   [TUNE code] [LOSS code]
 #   [KEEP pattern...] [FREE output...] [SET key=value...]
 #   [PLAN_OUT p.json] [TENSORS_OUT t.safetensors] [REPORT r.html]
 #   [SHAPE shape...]                                   of example inputs
@@ -27,7 +28,8 @@ cmake_policy(VERSION 3.20)
 
 function(prunepass_prune_model)
   set(searching
-      CONFIG BUDGET SCORE ALIGN TARGET_ENGINE PIPELINE POLICY DRIVER REPAIR DATA EVALUATE PLAN_OUT TENSORS_OUT REPORT)
+      CONFIG BUDGET SCORE ALIGN TARGET_ENGINE PIPELINE POLICY DRIVER REPAIR DATA EVALUATE TUNE LOSS
+      PLAN_OUT TENSORS_OUT REPORT)
   set(several KEEP FREE SET RATIOS)
   cmake_parse_arguments(
     PARSE_ARGV 0 P "CHECK;EXTERNAL_DATA;ALL"
@@ -116,7 +118,7 @@ macro(_prunepass_search)
     _prunepass_input("${P_CONFIG}" config needs)
     list(APPEND command --config "${config}")
   endif()
-  foreach(key DATA EVALUATE)
+  foreach(key DATA EVALUATE TUNE LOSS)
     if(P_${key})
       _prunepass_input("${P_${key}}" P_${key} needs)
     endif()
@@ -129,7 +131,8 @@ macro(_prunepass_search)
   foreach(
     pair
     BUDGET=--budget SCORE=--score ALIGN=--align TARGET_ENGINE=--target PIPELINE=--pipeline POLICY=--policy
-    DRIVER=--driver REPAIR=--repair RATIOS=--ratio DATA=--data EVALUATE=--evaluate KEEP=--keep FREE=--free SET=--set)
+    DRIVER=--driver REPAIR=--repair RATIOS=--ratio DATA=--data EVALUATE=--evaluate TUNE=--tune
+    LOSS=--loss KEEP=--keep FREE=--free SET=--set)
     string(REPLACE "=" ";" pair "${pair}")
     list(GET pair 0 key)
     list(GET pair 1 option)

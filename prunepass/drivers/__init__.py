@@ -21,6 +21,7 @@ from ._once import Once as Once
 from ._parts import has_latency as has_latency
 from ._replayed import all_or_nothing as all_or_nothing
 from ._replayed import replayed as replayed
+from ._report import Evaluation as Evaluation
 from ._report import GroupRow as GroupRow
 from ._report import LayerRow as LayerRow
 from ._report import Report as Report

@@ -8,7 +8,7 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from ..ir import BudgetError, UsageError
+from ..ir import BudgetError, UsageError, check_options
 from ..passes import KINDS, Budget
 from ._attempt import Attempt
 from ._run import Run
@@ -38,6 +38,7 @@ class Bisect:
     rounds: int = 8
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.by not in KINDS:
             raise UsageError(f"there is no cost '{self.by}'", advice=f"there are {', '.join(KINDS)}")
         if not self.drop >= 0 or self.rounds < 1:

@@ -40,7 +40,8 @@ def finished(run: Run, attempt: Attempt, *, allow_slower: bool = False) -> Attem
     if run.target is not None:
         options["target"] = run.target.name
     plan = msgspec.structs.replace(plan, options=options).made_for(state.original)
-    return replace(attempt, state=state.having(plan=plan), plan=plan)
+    attempt = replace(attempt, state=state.having(plan=plan), plan=plan)
+    return run.evaluate(attempt) if attempt.accuracy is None and run.evaluates else attempt
 
 
 def _refuse_slower(attempt: Attempt, setting: Setting, allow_slower: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..ir import BudgetError, UsageError
+from ..ir import BudgetError, UsageError, check_options
 from ..passes import Budget, Cut, graph_cost
 from ._attempt import Attempt
 from ._run import Run
@@ -41,6 +41,7 @@ class Iterate:
     journal: str = ""
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not 0 < self.step <= 1 or not self.drop >= 0 or self.rounds < 1:
             raise UsageError(
                 f"step {self.step:g} must be in (0, 1], drop {self.drop:g} 0 or more, rounds {self.rounds} 1 or more"

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..hosts import Session
-from ..ir import UsageError
+from ..ir import Graph, UsageError
 from ..passes import Task
 from ._attempt import Attempt, Reading
 from ._host_check import outputs_of
@@ -33,6 +33,7 @@ class Judging(Rounds):
     task: Task
     watch: Stopwatch | None
     store: Store | None
+    figures: dict[tuple[int, int], tuple[Graph, float]]
 
     def measure(self, attempt: Attempt, *, precise: bool = True) -> Attempt:
         """Measure on the engine, against the original.
@@ -49,6 +50,11 @@ class Judging(Rounds):
             raise UsageError("there is no engine to measure on", advice="name one with backend= (--backend)")
         return self.told(what, lambda: watch(model, precise))
 
+    @property
+    def evaluates(self) -> bool:
+        """Whether the task tells how good a model is."""
+        return getattr(self.task, "evaluate", None) is not None
+
     def evaluate(self, attempt: Attempt) -> Attempt:
         """Ask the task how good the model is.
 
@@ -56,13 +62,23 @@ class Judging(Rounds):
             UsageError: the task has no ``evaluate``, or it gave no number.
         """
         self.task.need("evaluate", "this driver")
+        return replace(attempt, accuracy=self.figure(attempt.graph, lambda: self._asked(attempt)))
+
+    def figure(self, graph: Graph, work: Callable[[], float]) -> float:
+        """What ``evaluate`` gives of ``graph``, by ``work`` where it was not asked before."""
+        key = id(graph.nodes), id(graph.params)
+        if key not in self.figures:
+            self.figures[key] = graph, work()
+        return self.figures[key][1]
+
+    def _asked(self, attempt: Attempt) -> float:
         key = f"evaluate {digest(attempt.graph)}" if self.store else ""
         known = self.store.figure(key) if self.store else None
         if known is None:
             known = self.told("evaluate", lambda: self._evaluated(attempt))
             if self.store:
                 self.store.keep_figure(key, known)
-        return replace(attempt, accuracy=known)
+        return known
 
     def _evaluated(self, attempt: Attempt) -> float:
         """What ``evaluate`` gives of a model that it leaves as it was."""

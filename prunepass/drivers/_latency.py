@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..ir import UsageError
+from ..ir import UsageError, check_options
 from ..measure import LatencyReport, Setting
 from ..targets import Target
 from ._attempt import Attempt
@@ -26,6 +26,7 @@ class Latency:
     rounds: int = MAX_ROUNDS
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.rounds < 1:
             raise UsageError(f"rounds is {self.rounds}", advice="it is 1 or more")
 

@@ -54,9 +54,9 @@ class Planning(Judging):
             return state
 
         def quality(graph: Graph) -> float:
-            return self.task.evaluated(self._host_model(graph), "a policy")
+            return self.figure(graph, lambda: self.task.evaluated(self._host_model(graph), "a policy"))
 
-        if getattr(self.task, "evaluate", None) is None:
+        if not self.evaluates:
             judge = default_judge(state.graph, state.executor)
             return self._curved(state, parts, lambda graph: float(judge(graph)))
         before = quality(state.graph)

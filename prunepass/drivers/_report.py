@@ -62,6 +62,14 @@ class LayerRow:
     after: int
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the task's ``evaluate`` gave of the original and of the result."""
+
+    before: float
+    after: float
+
+
 @dataclass(frozen=True)
 class Report:
     """What was cut, what it costs now, and the proof.
@@ -81,6 +89,7 @@ class Report:
         dead: how many dead channels went, None where more than those was asked for.
         rounds: what the driver accepted and rejected, in order; empty where it made one attempt.
         ended: why the driver ended before the budget; empty where it did not.
+        evaluation: what the task's ``evaluate`` gave; None where it has none.
         timing: original and pruned on the engine, and ``latency``, how a latency budget was met; None where
             nothing was measured. They are in the JSON only where it is asked for.
     """
@@ -106,6 +115,7 @@ class Report:
     rounds: tuple[Round, ...] = ()
     ended: str = ""
     wiring: tuple[DrawnLayer, ...] = ()
+    evaluation: Evaluation | None = None
 
     def to_json(self, *, timing: bool = False) -> str:
         """One JSON document with sorted keys, the same from run to run.
@@ -118,7 +128,7 @@ class Report:
             del data[measured]
         if self.dead is None:
             del data["dead"]
-        for optional in ("rounds", "ended"):
+        for optional in ("rounds", "ended", "evaluation"):
             if not data[optional]:
                 del data[optional]
         for row in data.get("rounds", ()):
@@ -133,11 +143,14 @@ class Report:
         return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
     def summary(self) -> list[tuple[str, str, str, str]]:
-        """Rows of (cost, before, after, after / before)."""
+        """Rows of (cost, before, after, after / before), and of what ``evaluate`` gave with the difference."""
         rows = []
         for kind in ("macs", "params", "size", "channels"):
             old, new = self.before[kind], self.after[kind]
             rows.append((kind, f"{old:,}", f"{new:,}", f"{new / old:.3f}" if old else "-"))
+        if self.evaluation is not None:
+            first, last = self.evaluation.before, self.evaluation.after
+            rows.append(("evaluate", f"{first:.6g}", f"{last:.6g}", f"{last - first:+.3g}"))
         return rows
 
     def layer_table(self) -> list[tuple[str, str, str, str]]:

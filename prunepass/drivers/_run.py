@@ -41,6 +41,7 @@ class Run(Planning):
         store: keeps what takes long, so that the run can go on where it was stopped.
         rounds: what was accepted and rejected.
         ended: why the driver ended before the budget; empty where it did not.
+        figures: what ``evaluate`` gave, by the nodes and params of a graph, which are held.
     """
 
     session: Session
@@ -57,6 +58,9 @@ class Run(Planning):
     store: Store | None = None
     rounds: list[Round] = field(default_factory=list)
     ended: str = ""
+    figures: dict[tuple[int, int], tuple[Graph, float]] = field(
+        default_factory=dict[tuple[int, int], tuple[Graph, float]]
+    )
 
     def attempt(
         self,
@@ -82,6 +86,8 @@ class Run(Planning):
         used = parts or self.parts
         used = used if budget is None else used.under(budget)
         base = self.at(start) if isinstance(start, Plan) else start
+        # The original is evaluated beside the result: it must still be there. The end puts the result in its place.
+        inplace = inplace and not self.evaluates
         return self.replanned(
             lambda: self._first(used, inplace) if base is None else self._further(base, used)
         )

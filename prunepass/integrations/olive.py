@@ -26,7 +26,7 @@ _KINDS: Mapping[str, Any] = {
     "texts": list[str],
     "ratios": dict[str, float],
 }
-_TASK = ("data", "evaluate")
+_TASK = ("data", "evaluate", "tune", "loss")
 # A workflow says in JSON what a configuration says in TOML; Olive itself knows where models come from and go to.
 _SEARCH = tuple(name for name, option in OPTIONS.items() if option.file and (option.python or name in _TASK))
 
@@ -80,9 +80,9 @@ def _pruned(path: str, config: Any) -> Any:
         verify(load(path), small, plan)
         return small
     options = {name: getattr(config, name) for name in _SEARCH}
-    data, evaluate = (options.pop(name) for name in _TASK)
-    if data is not None or evaluate is not None:
-        options["task"] = task_of(data, evaluate=evaluate)
+    task = {name: options.pop(name) for name in _TASK}
+    if any(part is not None for part in task.values()):
+        options["task"] = task_of(**task)
     result = prune(path, **options)
     if config.plan_out is not None:
         result.plan.save(config.plan_out)

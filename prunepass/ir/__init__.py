@@ -77,6 +77,7 @@ from ._origin import Origin as Origin
 from ._origin import Pin as Pin
 from ._paths import path_of as path_of
 from ._plugins import Table as Table
+from ._plugins import check_options as check_options
 from ._plugins import configurable as configurable
 from ._registry import Registry as Registry
 from ._registry import registry as registry

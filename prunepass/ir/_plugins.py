@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from numbers import Integral, Real
 from typing import Any
 
 from ._errors import PrunepassError, UsageError
@@ -27,6 +28,27 @@ def configurable(kind: Any) -> str:
     if not isinstance(kind, type) or not is_dataclass(kind):
         return "it is no dataclass whose fields are its options"
     return "" if isinstance(getattr(kind, "name", None), str) else "it has no name"
+
+
+_PLAIN: Mapping[type, tuple[type, str]] = {
+    bool: (bool, "True or False"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "text"),
+}
+
+
+def check_options(made: Any) -> None:
+    """Hold each option of a dataclass against the type of its default, where that is plain; called when it is made.
+
+    Raises:
+        UsageError: one has another type.
+    """
+    for one in fields(made):
+        value, (kind, said) = getattr(made, one.name), _PLAIN.get(type(one.default), (object, ""))
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind in (Integral, Real)):
+            named = getattr(made, "name", type(made).__name__)
+            raise UsageError(f"option {one.name} of '{named}' is {said}, not {value!r}")
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from .analyses import TARGETS, Feed, Observed, Slices, from_file, from_mapping, 
 
 _GIVE: Mapping[str, str] = {
     "data": "task=pp.task_of(loader), a list of batches, an .npz file or a folder of images (--data)",
-    "loss": "task=pp.task_of(data, loss=f) with f(outputs, batch) -> a single number",
+    "loss": "task=pp.task_of(data, loss=f) with f(outputs, batch) -> a single number (--loss)",
     "evaluate": "task=pp.task_of(evaluate=f) with f(model) -> a number, larger is better (--evaluate)",
-    "tune": "task=pp.task_of(data, tune=f) with f(model, hooks), which trains the model",
+    "tune": "task=pp.task_of(data, tune=f) with f(model, hooks), which trains the model (--tune)",
 }
 _CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 

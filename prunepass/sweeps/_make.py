@@ -54,12 +54,13 @@ def _row(job: Job, result: Result) -> Row:
     report, plan = result.report, result.plan
     graph = plan.constrain(keep_matching(open_model(job.model).graph, job.setup.keep))
     kinds = ("macs", "params", "size", "channels")
+    evaluated = None if report.evaluation is None else report.evaluation.after
     return Row(
         candidate=job.candidate,
         kept={kind: report.after[kind] / max(1, report.before[kind]) for kind in kinds},
         change=output_change(graph, cut(graph, plan)),
         proof=report.proof,
-        accuracy=None if job.setup.accuracy else job.shared.evaluated(result.model),
+        accuracy=None if job.setup.accuracy else evaluated,
         widths=tuple((row.name, row.size, row.kept) for row in report.groups if not row.pins),
     )
 

@@ -70,7 +70,7 @@ def _file(name, **options):
 def context():
     attrs = {name: given.get(name, []) for name in ["keep", "free", "settings", "shape", "data"]}
     for name in ["budget", "score", "target_engine", "pipeline", "backend", "config", "plan_out", "report",
-                 "policy", "driver", "repair", "evaluate", "samples", "tensors_out"]:
+                 "policy", "driver", "repair", "evaluate", "tune", "loss", "samples", "tensors_out"]:
         attrs[name] = given.get(name, "")
     attrs["ratios"] = given.get("ratios", {})
     for name in ["align", "check", "external_data"]:
@@ -120,9 +120,13 @@ def test_a_search_passes_every_option_on() -> None:
 def test_what_only_the_user_knows_is_passed_on_and_declared() -> None:
     options = {"policy": "uniform{by=class}", "driver": "once", "repair": "none", "free": ["y"]}
     task = {"samples": "d.npz", "evaluate": "$(location judge.py):judged", "data": ["pkg/judge.py"]}
+    task |= {"tune": "$(location judge.py):trained", "loss": "pkg.losses:cross"}
     (action,) = fake_run(model="net.onnx", out="o.onnx", ratios={"conv1": "0.75"}, **options, **task)
     want = "--policy uniform{by=class} --driver once --repair none --free y --ratio conv1=0.75 --data d.npz"
-    assert f"{want} --evaluate pkg/judge.py:judged -o" in " ".join(action["arguments"])
+    assert (
+        f"{want} --evaluate pkg/judge.py:judged --tune pkg/judge.py:trained --loss pkg.losses:cross -o"
+        in " ".join(action["arguments"])
+    )
     assert action["inputs"] == ["net.onnx", "pkg/judge.py", "d.npz"]
 
 

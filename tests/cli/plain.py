@@ -30,5 +30,14 @@ def broken_batches() -> Any:
     raise OSError("no disk")
 
 
+def parameters(model: Any) -> float:
+    """As many entries as the initializers have."""
+    return float(sum(value.const_value.size for value in model.graph.initializers.values()))
+
+
+def trained(model: Any, hooks: Any) -> None:
+    hooks.progress(0.5)
+
+
 def nothing_said(model: Any) -> None:
     return None

@@ -150,6 +150,48 @@ def test_what_cannot_be_done_is_said_before_any_work(
     assert what in ran.err
 
 
+def test_what_evaluate_gives_of_original_and_result_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    args = ("prune", net, "--dry-run", "--score", "l2", "--evaluate", "tests.cli.plain:parameters")
+    told = json.loads(run(capsys, *args, "--json").out)
+    assert told["evaluation"]["after"] == told["after"]["params"] < told["before"]["params"]
+    assert told["evaluation"]["before"] == told["before"]["params"]
+    shown = run(capsys, *args)
+    assert shown.code == 0 and "evaluate" in shown.out
+    assert "evaluation" not in json.loads(run(capsys, *args[:-2], "--json").out)
+
+
+def test_a_driver_that_trains_is_reached_from_flags_and_from_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    task = {"evaluate": "tests.cli.plain:accuracy", "tune": "tests.cli.plain:trained"}
+    driver = "iterate{step=0.5}"
+    (tmp_path / "c.toml").write_text(
+        "".join(f'{key} = "{value}"\n' for key, value in {**task, "driver": driver}.items())
+    )
+    flags = [part for key, value in task.items() for part in (f"--{key}", value)]
+    for args in ((*flags, "--driver", driver), ("--config", tmp_path / "c.toml")):
+        ran = run(capsys, "prune", net, "--dry-run", "--json", "--score", "l2", *args)
+        assert ran.code == 0, ran.err
+        told = json.loads(ran.out)
+        assert told["evaluation"] == {"before": 0.5, "after": 0.5} and told["rounds"]
+
+
+@pytest.mark.parametrize("part", ["evaluate", "tune", "loss"])
+def test_functions_of_a_task_are_checked_before_any_work(
+    part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = nets.save(tmp_path / "net.onnx")
+    for name, what in (("5", "it names no function"), ("tests.cli.plain:COUNT", "not callable")):
+        ran = run(capsys, "prune", net, "--dry-run", f"--{part}", name)
+        assert ran.code == 2 and what in ran.err
+    asked = with_task(Options(**{part: "tests.cli.plain:accuracy"}))
+    assert asked.task == {part: Code("tests.cli.plain:accuracy")}
+
+
 def test_a_function_gives_any_data_that_a_file_could_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -136,3 +136,18 @@ def test_an_onnx_model_is_as_it_was(make: Callable[[], Any], monkeypatch: pytest
     monkeypatch.undo()
     assert pp.prune(model, budget="macs=0.6", score="l2", inplace=True).model is model
     assert content(model) != before
+
+
+def test_what_is_evaluated_before_and_after_is_the_original_and_what_it_became() -> None:
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+
+    def size(given: nn.Module) -> float:
+        return float(sum(param.numel() for param in given.parameters()))
+
+    whole = size(model)
+    task = pp.task_of(evaluate=size)
+    result = pp.prune(model, X, score="l2", repair="none", inplace=True, task=task)
+    found = result.report.evaluation
+    assert result.model is model and found is not None
+    assert (found.before, found.after) == (whole, size(model)) and size(model) < whole
+    assert "| evaluate |" in result.report.to_markdown()

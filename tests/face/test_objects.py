@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +12,9 @@ import pytest
 import prunepass as pp
 from prunepass._options import Options
 from prunepass._prune import default_pipeline
+from prunepass.drivers import drivers
 from prunepass.ir import Array
-from prunepass.passes import Coupling, Select, scores, standard
+from prunepass.passes import Coupling, Select, policies, scores, standard
 from tests.cli import nets
 from tests.plugins import Installer
 
@@ -97,6 +98,14 @@ def test_ratios_that_say_nothing_are_refused(net: str, ratios: dict[str, float],
         pp.prune(net, score="l2", ratios=ratios)
 
 
+def test_a_budget_that_ratios_stand_in_the_way_of_names_them(net: str) -> None:
+    with pytest.raises(pp.BudgetError, match=r"1 of them held by the ratios conv0=1\b"):
+        pp.prune(net, score="l2", budget="macs=0.01", ratios={"conv0": 1})
+    with pytest.raises(pp.BudgetError) as error:
+        pp.prune(net, score="l2", budget="macs=0.01", align=1024)
+    assert "ratios" not in str(error.value)
+
+
 def test_options_of_no_score_are_refused_when_the_pass_is_made() -> None:
     for text in ("score{normalize=mean}", "score{metric=l2, colour=red}", "score{metric=magic}"):
         with pytest.raises(pp.UsageError):
@@ -106,7 +115,7 @@ def test_options_of_no_score_are_refused_when_the_pass_is_made() -> None:
 
 
 CODE = """
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 @dataclass(frozen=True)
@@ -132,3 +141,21 @@ def test_what_is_named_is_looked_up_before_any_work(
     }.items():
         with pytest.raises(pp.UsageError, match=what):
             pp.prune("nowhere.onnx", **{kind: text})  # type: ignore[arg-type]
+
+
+def with_options() -> list[Any]:
+    """Every built-in driver, policy and score with each of its plain options."""
+    tables = (drivers(), policies.policies(), scores.scores())
+    return [
+        pytest.param(kind, one.name, id=f"{kind.name}-{one.name}")
+        for kind in (table[name] for table in tables for name in table.builtin)
+        for one in fields(kind)
+        if isinstance(one.default, (bool, int, float, str))
+    ]
+
+
+@pytest.mark.parametrize(("kind", "option"), with_options())
+def test_an_option_of_another_type_is_one_error(kind: Any, option: str) -> None:
+    for wrong in (None, [1], {}, object()):
+        with pytest.raises(pp.UsageError, match=f"option {option} of '{kind.name}' is"):
+            kind(**{option: wrong})

@@ -113,7 +113,9 @@ class OnnxExecutor:
     def _writer(self) -> SegmentWriter:
         shapes = {name: self.graph.values[name].shape for name in self.graph.inputs}
         given = {name: value.shape for name, value in self.graph.values.items()}
-        return SegmentWriter(Trace(self._model, at_sizes(self._model, shapes), given=given).run(), self.graph)
+        computed = {name for node in self.graph.nodes for name in node.outputs}
+        trace = Trace(self._model, at_sizes(self._model, shapes), given=given, computed=computed)
+        return SegmentWriter(trace.run(), self.graph)
 
     def _session(self, part: Segment) -> Any:
         if part not in self._sessions:

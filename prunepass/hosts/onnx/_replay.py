@@ -51,7 +51,7 @@ def _rewrite(model: ir.Model, before: Graph, after: Graph) -> None:
     editor = Editor(model)
     _write_params(editor, views.trace, before, after)
     recorder = Recorder(after)
-    guided = Trace(model, views.inputs, guide=recorder, given=views.loose).run()
+    guided = Trace(model, views.inputs, guide=recorder, given=views.loose, computed=views.computed).run()
     writer = Writer(editor, guided, views.trace, views.other)
     olds = {node.name: node for node in before.nodes}
     for fix in recorder.constants:
@@ -63,7 +63,7 @@ def _rewrite(model: ir.Model, before: Graph, after: Graph) -> None:
         with _at(change.site):
             writer.write(guided.sites[change.site], rewritten(change, olds[change.site].attrs))
     editor.finish()
-    final = Trace(model, views.inputs, given=views.loose).run()
+    final = Trace(model, views.inputs, given=views.loose, computed=views.computed).run()
     check_same(assemble(final), after, computed=frozenset(views.trace.ledger.folded))
     views.check_other(model, after)
     refresh_shapes(model, final.ledger)
@@ -101,12 +101,17 @@ class _Views:
         """Shapes as they were seen of what depends on data."""
         return {name: array.shape for name, array in self.trace.ledger.loose.items()}
 
+    @property
+    def computed(self) -> frozenset[str]:
+        """What nodes of the whole model compute: the cut one computes it too."""
+        return frozenset(name for node in self.graph.nodes for name in node.outputs)
+
     def check_other(self, model: ir.Model, after: Graph) -> None:
         """The cut model must take other symbolic sizes as the whole one does."""
         if self.other is None or self.trace.ledger.loose:
             return
         try:
-            cut = assemble(Trace(model, self.other.inputs).run())
+            cut = assemble(Trace(model, self.other.inputs, computed=self.computed).run())
         except PrunepassError as error:
             raise UnsupportedError(f"with other symbolic sizes: {error.what}", where=error.where) from error
         check_scaling((self.graph, assemble(self.other)), (after, cut))

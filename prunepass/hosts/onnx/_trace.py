@@ -7,7 +7,7 @@ initializer below them can be cut.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -47,15 +47,22 @@ class Trace:
         *,
         guide: Guide | None = None,
         given: Mapping[str, Shape] | None = None,
+        computed: Collection[str] = (),
     ) -> None:
-        """``given`` holds shapes for results that only data could tell."""
+        """Prepare the walk.
+
+        Args:
+            given: shapes for results that only data could tell.
+            computed: results that stay results of nodes, whatever could be folded by now: what a whole model
+                computes from a weight is no shape arithmetic in its cut one, however few entries are left.
+        """
         self.model, self.inputs, self._guide = model, inputs, guide or Guide()
         self.opsets = opsets_of(model)
         self.nodes: list[Node] = []
         self.sites: dict[str, Site] = {}
         self.ledger = Ledger(inputs.data)
         self._typing = Typing(self.ledger, self.opsets, inputs.symbols, given or {})
-        kept = frozenset(str(value.name) for value in model.graph.outputs)
+        kept = frozenset((*(str(value.name) for value in model.graph.outputs), *computed))
         self.folder = Folder(self.ledger, self._guide, kept)
 
     def run(self) -> Trace:

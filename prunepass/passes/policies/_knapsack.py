@@ -25,7 +25,9 @@ class Knapsack:
     """Keep the most score under the budget, whatever each channel costs.
 
     A channel is weighed against what it costs at the widths of its neighbours, under all limits at once; what is left
-    of a group loses more with every channel, because it carries the signal alone.
+    of a group loses more with every channel, because it carries the signal alone: the loss of a group is the score
+    that went over the square of the fraction kept, so that the plan does not empty a few groups and leave the others
+    whole.
     """
 
     name: ClassVar[str] = "knapsack"

@@ -14,6 +14,7 @@ from .._plan import Plan, plan_for
 from ..cost import Budget, Cost, LatencyModel, Polynomial, cost_of, counted_cost
 from ..coupling import Coupling
 from ._pinned import advice_of, by_reason, closed
+from ._ratios import fractions_of
 from ._widths import Grain, GroupWidths, group_widths
 
 Scores: TypeAlias = Mapping[str, Array]
@@ -182,7 +183,15 @@ class Problem:
         said = f"{held}{by_reason(self.coupling)}"
         if not prunable:
             return f"nothing can be pruned ({said})"
-        return f"all {len(prunable)} prunable groups are at their least width and {said}"
+        return f"all {len(prunable)} prunable groups are at their least width{self._by_ratios()} and {said}"
+
+    def _by_ratios(self) -> str:
+        """How many of the groups the user's own ratios hold, and by which."""
+        held = fractions_of(self.coupling, self.ratios)
+        if not held:
+            return ""
+        said = ", ".join(f"{key}={fraction:g}" for key, fraction in self.ratios.items())
+        return f" ({len(held)} of them held by the ratios {said})"
 
 
 def with_options(plan: Plan, options: Mapping[str, object]) -> Plan:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import UsageError
+from ...ir import UsageError, check_options
 from .._plan import Plan
 from ..cost import Budget
 from ._descent import Descent
@@ -33,6 +33,7 @@ class Threshold:
     at: float = nan
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not isfinite(self.at):
             raise UsageError(
                 "the policy threshold needs a number: the score under which a channel goes",

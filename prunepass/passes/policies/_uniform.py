@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Fixed, UsageError
+from ...ir import Array, Fixed, UsageError, check_options
 from .._plan import Plan
 from ..coupling import Coupling
 from ._descent import descend
@@ -33,6 +33,7 @@ class Uniform:
     by: str = GROUP
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.by not in (GROUP, CLASS):
             raise UsageError(f"uniform goes by {GROUP} or by {CLASS}, not by '{self.by}'")
 

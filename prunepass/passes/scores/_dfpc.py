@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Atom
+from ...ir import Array, Atom, check_options
 from ..analyses import Magnitudes, one_sample, trace
 from ..coupling import Coupling, reads_of
 from ._given import given_by_atom
@@ -36,6 +36,7 @@ class Dfpc:
     include_shift: bool = False
 
     def __post_init__(self) -> None:
+        check_options(self)
         choice("normalize", self.normalize, NORMALIZE)
 
     def __call__(self, coupling: Coupling) -> Scores:

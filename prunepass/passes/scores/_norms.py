@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Atom, Graph
+from ...ir import Array, Atom, Graph, check_options
 from ..coupling import Coupling, Group, static_array
 from ._protocol import NORMALIZE, Scores, choice, named, per_entry, prunable
 
@@ -30,6 +30,7 @@ class _RowNorm:
     reads: bool = False
 
     def __post_init__(self) -> None:
+        check_options(self)
         choice("normalize", self.normalize, NORMALIZE)
 
     def _scored(self, coupling: Coupling, norm: _Norm) -> Scores:

@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ...ir import check_options
 from ..coupling import Coupling
 from ._protocol import Scores
 
@@ -22,6 +23,9 @@ class Random:
 
     name: ClassVar[str] = "random"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def __call__(self, coupling: Coupling) -> Scores:
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ...ir import Array
+from ...ir import Array, check_options
 from ..analyses import SOURCES, Observed, Statistic, statistics
 from ..coupling import Coupling, ReadPlace
 from ._protocol import NORMALIZE, Scores, choice
@@ -25,6 +25,7 @@ class _Activation:
     source: str = "data"
 
     def __post_init__(self) -> None:
+        check_options(self)
         choice("normalize", self.normalize, NORMALIZE)
         choice("source", self.source, SOURCES)
 

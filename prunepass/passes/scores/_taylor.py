@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ...ir import check_options
 from ..analyses import Observed, Statistic, statistics
 from ..coupling import Coupling
 from ._protocol import NORMALIZE, Scores, choice
@@ -27,6 +28,7 @@ class Taylor:
     normalize: str = "none"
 
     def __post_init__(self) -> None:
+        check_options(self)
         choice("normalize", self.normalize, NORMALIZE)
 
     def __call__(self, coupling: Coupling, seen: Observed) -> Scores:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...ir import Array, Atom, Graph, is_float
+from ...ir import Array, Atom, Graph, check_options, is_float
 from ..analyses import (
     SOURCES,
     Magnitudes,
@@ -58,6 +58,7 @@ class Variance:
     source: str = "model"
 
     def __post_init__(self) -> None:
+        check_options(self)
         choice("per", self.per, PER)
         choice("source", self.source, SOURCES)
 
