@@ -167,7 +167,7 @@ class Slot:
 def slots(follower: Follower, node: Node, bias: int | None) -> Iterator[Slot]:
     """Params that can take the intercept of what ``node`` makes, the nearest first."""
     own = follower.step(node)
-    if bias is not None:
+    if bias is not None and own.call.has(bias):
         param, gain = follower.param(own, bias), response(own, bias)
         if param is not None and gain:
             yield Slot(param, bias, own, (), None, 1 / gain)
