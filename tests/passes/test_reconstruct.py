@@ -119,12 +119,11 @@ def test_the_last_branch_repairs_the_sum(monkeypatch: pytest.MonkeyPatch) -> Non
     """What the narrow branch has lost the wide one knows, and gives through a normalisation and a move."""
     net = Builder(seed=1)
     x = net.input(8, 6, 1, 1)
-    narrow, wide = (
-        net.conv(net.add("relu", net.conv(x, size, path=path)), 4, path=f"{path}.out")
-        for path, size in (("narrow", 12), ("wide", 48))
-    )
-    flat = [net.add("flatten", one, start=1, end=3) for one in (narrow, net.batch_norm(wide, path="bn"))]
-    graph = net.graph(net.add("add", *flat))
+    hidden = net.add("relu", net.conv(x, 12, path="narrow"))
+    narrow = net.add("flatten", net.conv(hidden, 4, path="narrow.out"), start=1, end=3)
+    hidden = net.add("relu", net.conv(x, 48, path="wide"))
+    wide = net.batch_norm(net.conv(hidden, 4, path="wide.out"), path="bn")
+    graph = net.graph(net.add("add", net.add("flatten", wide, start=1, end=3), narrow))
     plan = plan_for(couple(graph), {"narrow": np.arange(11), "wide": np.array([5])})
     with_sum = error(graph, fitted(graph, plan, count=48).plan)
     monkeypatch.setattr("prunepass.passes.rewrites._reconstruct.sum_of", lambda *_: None)

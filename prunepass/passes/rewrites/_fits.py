@@ -12,9 +12,10 @@ from ..analyses import along, response
 from ..coupling import Step
 from ._channel_fit import ChannelSums
 from ._least_squares import Gram
+from ._rows import Result
 from ._twins import Twins
 
-_BLOCK = 1 << 24
+_BLOCK = 1 << 22
 """Entries of the terms that are gathered at once."""
 _SMALL = 64
 
@@ -41,7 +42,7 @@ class Rows:
     """The drawn positions of one weighted sum, part by part.
 
     Attributes:
-        targets: what should come out.
+        target: what should come out, by part.
         drawn: numbers of positions.
         still: what the result holds whatever is fitted.
     """
@@ -49,13 +50,14 @@ class Rows:
     twins: Twins
     node: Node
     sums: Sequence[WeightedSum]
-    targets: Sequence[Array]
+    target: Result
     drawn: Sequence[Index]
     still: Array
 
     def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
         """Terms, targets, and the fold of each, in blocks."""
-        for chunk, (one, target, drawn) in enumerate(zip(self.sums, self.targets, self.drawn, strict=True)):
+        for chunk, (one, drawn) in enumerate(zip(self.sums, self.drawn, strict=True)):
+            target = self.target(chunk)
             data = self.twins.pruned(str(self.node.inputs[one.data]), chunk)
             size = max(1, _BLOCK // (one.groups * one.terms_))
             for start in range(0, len(drawn), size):

@@ -21,7 +21,7 @@ from .._tensors import as_stored
 from ..coupling import Coupling, kept_axes
 from ._channel_fit import ChannelSums
 from ._fits import Fitted, Layout, Rows, axes_of, by_channel, fitted, over_result
-from ._rows import drawn_rows
+from ._rows import Result, drawn_rows
 from ._slots import Follower, Reader, Slot, Sum, is_slope, slots, sum_of
 from ._twins import Opener, Pair, Twins
 
@@ -179,11 +179,15 @@ class _Walk:
 
     def _fitted(self, node: Node, base: WeightedSum, current: Array, slot: Slot | None) -> Fitted:
         sums = [self._sum_at(node, chunk.samples) for chunk in self.twins.chunks]
-        targets, how = self._targets(node), self.options
-        drawn = drawn_rows(sums, targets, how.rows, how.rare, crc32(node.name.encode()))
+        name, how = str(node.outputs[0]), self.options
+
+        def made(chunk: int) -> Array:
+            return self.twins.original(name, chunk)
+
+        drawn = drawn_rows(sums, made, how.rows, how.rare, crc32(node.name.encode()))
         still = np.zeros_like(current) if slot is not None else current
         start = base.matrix(np.asarray(self.twins.param(str(node.inputs[base.weight])), np.float64))
-        rows = Rows(self.twins, node, sums, targets, drawn, still)
+        rows = Rows(self.twins, node, sums, self._target(name, made), drawn, still)
         return fitted(rows, start, current, how.ridges, free=slot is not None)
 
     def _slot(self, node: Node, base: WeightedSum, lay: Layout) -> Slot | None:
@@ -198,14 +202,12 @@ class _Walk:
         assert found is not None
         return found
 
-    def _targets(self, node: Node) -> list[Array]:
+    def _target(self, name: str, made: Result) -> Result:
         """What the original made; what the sum that it goes into lacks, on top."""
-        twins, name = self.twins, str(node.outputs[0])
         goes = sum_of(self.follower, name)
-        made = [twins.original(name, chunk) for chunk in range(len(twins.chunks))]
-        if goes is None or goes.other not in twins.dirty or not twins.has(goes.other):
+        if goes is None or goes.other not in self.twins.dirty or not self.twins.has(goes.other):
             return made
-        return [one + self._lack(goes, chunk, one.shape) for chunk, one in enumerate(made)]
+        return lambda chunk: made(chunk) + self._lack(goes, chunk, made(chunk).shape)
 
     def _lack(self, goes: Sum, chunk: int, shape: tuple[int, ...]) -> Array:
         twins = self.twins

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ...ir import Array, Index, WeightedSum
 
+Result = Callable[[int], Array]
+"""A result of one part of the inputs by its number."""
 _CANDIDATES = 8
 _SKETCH = 512
 
 
 def drawn_rows(
-    sums: Sequence[WeightedSum], results: Sequence[Array], rows: int, rare: float, seed: int
+    sums: Sequence[WeightedSum], result: Result, rows: int, rare: float, seed: int
 ) -> list[Index]:
     """For each part of the inputs the numbers of the positions that are taken, at most ``rows`` in all.
 
@@ -24,13 +26,13 @@ def drawn_rows(
     if total <= rows:
         return [np.arange(one.positions) for one in sums]
     rng = np.random.default_rng(seed)
-    mean = _mean(sums, results, rng)
+    mean = _mean(sums, result, rng)
     found = []
-    for one, result in zip(sums, results, strict=True):
+    for at, one in enumerate(sums):
         share = rows * one.positions / total
         far = round(share * rare)
         even = _some(rng, one.positions, max(1, round(share) - far))
-        found.append(np.sort(np.concatenate([even, _far(rng, one, result, mean, far)])))
+        found.append(np.sort(np.concatenate([even, _far(rng, one, result(at), mean, far)])))
     return found
 
 
@@ -38,10 +40,10 @@ def _some(rng: np.random.Generator, size: int, count: int) -> Index:
     return np.asarray(rng.choice(size, min(count, size), replace=False), dtype=np.int64)
 
 
-def _mean(sums: Sequence[WeightedSum], results: Sequence[Array], rng: np.random.Generator) -> Array:
+def _mean(sums: Sequence[WeightedSum], result: Result, rng: np.random.Generator) -> Array:
     parts = [
-        one.made_at(result, _some(rng, one.positions, _SKETCH)).mean(axis=0, dtype=np.float64)
-        for one, result in zip(sums, results, strict=True)
+        one.made_at(result(at), _some(rng, one.positions, _SKETCH)).mean(axis=0, dtype=np.float64)
+        for at, one in enumerate(sums)
     ]
     return np.asarray(np.mean(parts, axis=0))
 

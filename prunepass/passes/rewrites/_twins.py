@@ -32,7 +32,7 @@ from ..analyses import batched_inputs, named_inputs
 from ..coupling import Coupling, couple, kept_axes, narrowed
 
 Opener = Callable[[Graph], Executor]
-_ENTRIES = 1 << 24
+_ENTRIES = 1 << 23
 """Entries of the largest value of what runs at once."""
 
 
