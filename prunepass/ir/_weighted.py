@@ -12,12 +12,13 @@ from math import prod
 
 import numpy as np
 
+from ._batch import batching
 from ._call import call_of
-from ._dims import Dim, Dims, Index, leaves
+from ._dims import Dim, Index, leaves
 from ._graph import Array, Graph, Node
 from ._op import Call, Op, Rule
 from ._registry import registry
-from ._terms import among, kind_of, others, parts_of, rows_at
+from ._terms import kind_of, others, parts_of, rows_at
 from ._verify import rule_of
 
 
@@ -29,6 +30,8 @@ class WeightedSum:
         data, weight, bias: positions of operands.
         groups, made, terms_: sizes of the weight as a matrix for each group.
         positions: of the result, over all samples.
+        samples: how many there are.
+        along: axis of the result along which they lie.
     """
 
     op: Op
@@ -48,14 +51,14 @@ class WeightedSum:
         """The weight as ``(groups, made, terms)``."""
         parts = self._parts()
         ordered = weight.reshape([leaf.size for leaf in parts]).transpose(self._order(parts))
-        return ordered.reshape(self.groups, self.made, self.terms_)
+        return np.asarray(ordered.reshape(self.groups, self.made, self.terms_))
 
     def weight_of(self, matrix: Array) -> Array:
         """The inverse of :meth:`matrix`."""
         parts = self._parts()
         order = self._order(parts)
         whole = matrix.reshape([parts[at].size for at in order])
-        return whole.transpose(np.argsort(order)).reshape(self.call.shape(self.weight))
+        return np.asarray(whole.transpose(np.argsort(order)).reshape(self.call.shape(self.weight)))
 
     def terms(self, x: Array, rows: Index) -> Array:
         """What each position adds up, ``(rows, groups, terms)``."""
@@ -108,20 +111,18 @@ def weighted_sum(graph: Graph, node: Node) -> WeightedSum | None:
     for leaf in parts_of(rule.operands[weight] or ()):
         sizes[kind_of(rule, data, leaf)] *= leaf.size
     total = prod(call.results[0])
-    first = frozenset((name, 0) for name in graph.inputs if graph.values[name].shape)
-    samples = next((graph.values[name].shape[0] for name, _ in first), 1)
-    axis = _sample_axis(graph, node.outputs[0], samples)
-    return WeightedSum(
-        op, call, rule, data, weight, op.shift_out, *sizes, total // (sizes[0] * sizes[1]), samples, axis
-    )
+    place = _sample_axis(graph, node.outputs[0])
+    bias = op.shift_out if op.shift_out is not None and call.has(op.shift_out) else None
+    count = total // (sizes[0] * sizes[1])
+    return WeightedSum(op, call, rule, data, weight, bias, sizes[0], sizes[1], sizes[2], count, *place)
 
 
-def _sample_axis(graph: Graph, name: str, samples: int) -> int | None:
-    from ._batch import batching
-
-    first = next((graph.values[one].shape[0] for one in graph.inputs if graph.values[one].shape), 1)
-    batched = frozenset((one, 0) for one in graph.inputs if graph.values[one].shape[:1] == (first,))
-    return batching(graph, batched).axes.get(name)
+def _sample_axis(graph: Graph, name: str) -> tuple[int, int | None]:
+    """How many samples there are, and the axis of a value along which they lie."""
+    shapes = {one: graph.values[one].shape for one in graph.inputs if graph.values[one].shape}
+    samples = next((shape[0] for shape in shapes.values()), 1)
+    batched = frozenset((one, 0) for one, shape in shapes.items() if shape[0] == samples)
+    return samples, batching(graph, batched).axes.get(name)
 
 
 def _trained(graph: Graph, node: Node, at: int) -> bool:

@@ -29,7 +29,9 @@ def fitted(graph: Graph, plan: Plan | None = None, count: int = 24, **how: objec
     coupling = couple(graph)
     plan = plan or plan_for(coupling, {group.name: REMOVE for group in coupling.prunable})
     options = FitOptions(**how)  # type: ignore[arg-type]
-    return reconstruct(coupling, plan, feeds(graph, count), lambda one: NumpyExecutor(one, "float64"), options)
+    return reconstruct(
+        coupling, plan, feeds(graph, count), lambda one: NumpyExecutor(one, "float64"), options
+    )
 
 
 def values(graph: Graph, given: Mapping[str, Array], *names: str) -> dict[str, Array]:
@@ -63,9 +65,7 @@ def test_a_fit_is_where_no_other_weights_are_nearer() -> None:
     result = fitted(graph, count=64, ridges=(0.03,))
     small = cut(graph, result.plan)
     relu = graph.nodes[1].outputs[0]
-    both = [
-        (values(graph, one, "b")["b"], values(small, one, relu)[relu]) for one in feeds(graph, 64)
-    ]
+    both = [(values(graph, one, "b")["b"], values(small, one, relu)[relu]) for one in feeds(graph, 64)]
     target, data = (np.concatenate(part).astype(float) for part in zip(*both, strict=True))
     weight, bias = (small.params[f"b.{name}"].read().astype(float) for name in ("weight", "bias"))
     old = np.delete(read(graph, "b.weight"), REMOVE, axis=1).astype(float)
@@ -98,7 +98,11 @@ def test_what_is_cut_of_a_fitted_weight_is_what_it_was() -> None:
     for name, tensor in plan.tensors.items():
         index = kept_axes(coupling, plan.kept(coupling), name)
         mark = np.zeros(tensor.shape, bool)
-        mark[np.ix_(*(np.arange(n) if keep is None else keep for n, keep in zip(tensor.shape, index, strict=True)))] = 1
+        mark[
+            np.ix_(
+                *(np.arange(n) if keep is None else keep for n, keep in zip(tensor.shape, index, strict=True))
+            )
+        ] = 1
         np.testing.assert_array_equal(tensor[~mark], read(graph, name)[~mark])
         assert np.array_equal(gather(tensor, index), cut(graph, plan).params[name].read())
 
@@ -112,7 +116,9 @@ def test_the_same_bytes_every_time_and_from_a_file(tmp_path: Path) -> None:
     assert again == one
     given = inputs_for(graph)
     name = graph.outputs[0]
-    assert np.array_equal(values(cut(graph, again), given, name)[name], values(cut(graph, one), given, name)[name])
+    assert np.array_equal(
+        values(cut(graph, again), given, name)[name], values(cut(graph, one), given, name)[name]
+    )
 
 
 def test_the_last_branch_repairs_the_sum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +166,9 @@ def test_weights_that_several_nodes_read_are_said_not_to_be_repaired() -> None:
     net = Builder(seed=1)
     x = net.add("relu", net.linear(net.input(4, 6), 8, path="a"))
     weight = net.weight(8, 8, name="shared.weight")
-    y = net.add("linear", net.add("linear", x, weight, node="one", path="one"), weight, node="two", path="two")
+    y = net.add(
+        "linear", net.add("linear", x, weight, node="one", path="one"), weight, node="two", path="two"
+    )
     graph = net.graph(net.linear(y, 2, path="end"))
     result = fitted(graph)
     assert "several" in result.unrepaired["one"]
@@ -204,7 +212,9 @@ def test_where_no_inputs_can_be_made_known_means_move_into_biases() -> None:
     words = net.add("embedding", net.weight(5, 8), net.input(2, 4, dtype="int64"))
     x = net.add("permute", net.linear(words, 8, path="a"), order=(0, 2, 1))
     graph = net.graph(net.conv(net.batch_norm(x, path="bn"), 3, path="b"))
-    state = Pipeline.parse("couple | score{metric=l2} | select{budget=channels:0.5} | reconstruct | cut | verify")(graph)
+    state = Pipeline.parse(
+        "couple | score{metric=l2} | select{budget=channels:0.5} | reconstruct | cut | verify"
+    )(graph)
     assert state.plan is not None
     assert "b.bias" in state.plan.shifts
     assert not state.plan.tensors

@@ -221,7 +221,8 @@ def _terms(call: Call, x: Array, rows: Index) -> Array:
     each = zip(places, np.meshgrid(*map(np.arange, plan.windows.kernel), indexing="ij"), plan.windows.stride,
                plan.windows.dilation, strict=True)  # fmt: skip
     at = tuple(place[:, None] * stride + tap.ravel() * step for place, tap, stride, step in each)
-    met = last[(first[:, None], *at)]
+    where = (first[:, None], *at)
+    met = last[where]
     grouped = met.reshape(len(rows), met.shape[1], plan.groups, -1)
     return np.asarray(grouped.transpose(0, 2, 3, 1).reshape(len(rows), plan.groups, -1))
 

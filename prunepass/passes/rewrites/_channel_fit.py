@@ -45,9 +45,9 @@ class ChannelSums:
         for number in (0, 1):
             y, t = (np.asarray(one[fold == number], np.float64) for one in (made, target))
             if len(y):
-                self._sums[number] += [
-                    np.full(y.shape[1:], float(len(y))), y.sum(0), t.sum(0), (y * y).sum(0), (y * t).sum(0), (t * t).sum(0)
-                ]  # fmt: skip
+                rows = np.full(y.shape[1:], float(len(y)))
+                parts = (y, t, y * y, y * t, t * t)
+                self._sums[number] += [rows, *(part.sum(axis=0) for part in parts)]
 
     def solve(self, *, shifted: bool) -> ChannelFit:
         """The best of no change, a shift alone and both, as each does on the other fold.

@@ -149,7 +149,8 @@ class Layout:
         found = array * gain if array.size == 1 else along(array * gain, dims, step.rule.results[0])
         if found is None:
             return np.full((groups, made), np.nan)
-        return self.base.made_at(np.broadcast_to(found, self.whole), np.zeros(1, np.int64))[0]
+        whole = np.broadcast_to(found, self.whole)
+        return np.asarray(self.base.made_at(whole, np.zeros(1, np.int64))[0])
 
 
 def axes_of(dims: Dims, within: Dims) -> tuple[int, ...] | None:
@@ -161,10 +162,10 @@ def axes_of(dims: Dims, within: Dims) -> tuple[int, ...] | None:
 def by_channel(array: Array, axes: Sequence[int]) -> Array:
     """Positions as rows, and behind them the channels that ``axes`` hold."""
     moved = np.moveaxis(array, axes, range(-len(axes), 0))
-    return moved.reshape(-1, *moved.shape[moved.ndim - len(axes) :])
+    return np.asarray(moved.reshape(-1, *moved.shape[moved.ndim - len(axes) :]))
 
 
 def over_result(channels: Array, axes: Sequence[int], rank: int) -> Array:
     """The inverse for one row: broadcastable to a result of that rank."""
     whole = channels.reshape(*(1,) * (rank - len(axes)), *channels.shape)
-    return np.moveaxis(whole, range(-len(axes), 0), axes)
+    return np.asarray(np.moveaxis(whole, range(-len(axes), 0), axes))

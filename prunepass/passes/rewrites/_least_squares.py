@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,50 +76,86 @@ class Gram:
     ) -> Fit:
         """The matrix nearest to ``start`` that fits; see the module."""
         old = np.asarray(start, np.float64).transpose(0, 2, 1)
-        folds = self._folds
+        folds = [_residual(sums, old) for sums in self._folds]
         whole = folds[0] + folds[1]
-        still = _intercept(whole, old, centred=centred)
+        none = np.zeros_like(old)
+        still = Fit(start, _intercept(whole, none, centred=centred), None, 0.0, 0.0)
         if not all(sums.rows for sums in folds):
-            return Fit(start, still, None, 0.0, 0.0)
-        before = self._held_out(old, None, centred=centred)
-        errors = {ridge: self._held_out(old, ridge, centred=centred) for ridge in ridges}
+            return still
+        ways = [_Ridges(sums, centred=centred, kind=np.float32) for sums in folds]
+
+        def error(ridge: float | None) -> float:
+            more = [none if ridge is None else way.change(ridge) for way in ways]
+            shifts = [_intercept(sums, one, centred=centred) for sums, one in zip(folds, more, strict=True)]
+            return sum(_error(folds[1 - at], more[at], shifts[at]) for at in (0, 1))
+
+        before, errors = error(None), _least(ridges, error)
         best = min(errors, key=errors.__getitem__)
-        rows = whole.rows
         if not errors[best] < before:
-            return Fit(start, still, None, before / rows, before / rows)
-        weight = _ridge(whole, old, best, centred=centred)
-        intercept = _intercept(whole, weight, centred=centred)
-        return Fit(weight.transpose(0, 2, 1), intercept, best, before / rows, errors[best] / rows)
-
-    def _held_out(self, old: Array, ridge: float | None, *, centred: bool) -> float:
-        found = 0.0
-        for at in (0, 1):
-            here, there = self._folds[at], self._folds[1 - at]
-            weight = old if ridge is None else _ridge(here, old, ridge, centred=centred)
-            found += _error(there, weight, _intercept(here, weight, centred=centred))
-        return found
+            return replace(still, error_before=before / whole.rows, error_after=before / whole.rows)
+        change = _Ridges(whole, centred=centred, kind=np.float64).change(best)
+        shift = _intercept(whole, change, centred=centred)
+        weight = (old + change).transpose(0, 2, 1)
+        return Fit(weight, shift, best, before / whole.rows, errors[best] / whole.rows)
 
 
-def _ridge(sums: _Sums, old: Array, ridge: float, *, centred: bool) -> Array:
-    zz, zt = sums.zz, sums.zt
-    if centred:
-        zz = zz - sums.z[:, :, None] * sums.z[:, None] / sums.rows
-        zt = zt - sums.z[:, :, None] * sums.t[:, None] / sums.rows
-    terms = zz.shape[1]
-    pull = ridge * np.trace(zz, axis1=1, axis2=2) / terms
-    pull = np.maximum(pull, 1e-12 * max(float(np.max(pull, initial=0)), 1e-30))
-    left = zz + pull[:, None, None] * np.eye(terms)
-    return np.asarray(old + np.linalg.solve(left, zt - zz @ old))
+def _residual(sums: _Sums, old: Array) -> _Sums:
+    """The same of what ``old`` leaves of the targets, where a change is all that is looked for."""
+    made = sums.zz @ old
+    left = sums.tt - 2 * np.einsum("gko,gko->go", old, sums.zt) + np.einsum("gko,gko->go", old, made)
+    return _Sums(
+        sums.zz, sums.zt - made, left, sums.z, sums.t - np.einsum("gk,gko->go", sums.z, old), sums.rows
+    )
+
+
+class _Ridges:
+    """Ridge regressions of one system; half the digits will do to choose, in half the time."""
+
+    def __init__(self, sums: _Sums, *, centred: bool, kind: type) -> None:
+        zz, zt = sums.zz, sums.zt
+        if centred:
+            zz = zz - sums.z[:, :, None] * (sums.z[:, None] / sums.rows)
+            zt = zt - sums.z[:, :, None] * (sums.t[:, None] / sums.rows)
+        trace = np.trace(zz, axis1=1, axis2=2) / zz.shape[1]
+        self._scale = np.maximum(trace, 1e-12 * max(float(np.max(trace, initial=0)), 1e-30))
+        # Of data of any size: numbers near 1 keep their digits.
+        self._left = (zz / self._scale[:, None, None]).astype(kind)
+        self._right = (zt / self._scale[:, None, None]).astype(kind)
+        self._added = 0.0
+
+    def change(self, ridge: float) -> Array:
+        at = np.arange(self._left.shape[1])
+        self._left[:, at, at] += ridge - self._added
+        self._added = ridge
+        return np.asarray(np.linalg.solve(self._left, self._right), np.float64)
+
+
+def _least(ridges: Sequence[float], error: Callable[[float], float]) -> dict[float, float]:
+    """Errors from the middle strength towards the side on which they fall."""
+    ordered, found = sorted(ridges), dict[float, float]()
+    middle = len(ordered) // 2
+    found[ordered[middle]] = error(ordered[middle])
+    for side in (1, -1):
+        at = middle + side
+        while 0 <= at < len(ordered):
+            found[ordered[at]] = error(ordered[at])
+            if found[ordered[at]] >= found[ordered[at - side]]:
+                break
+            at += side
+        if at != middle + side:
+            break
+    return found
 
 
 def _intercept(sums: _Sums, weight: Array, *, centred: bool) -> Array:
     if not centred or not sums.rows:
         return np.zeros_like(sums.t)
-    return (sums.t - np.einsum("gk,gko->go", sums.z, weight)) / sums.rows
+    return np.asarray((sums.t - np.einsum("gk,gko->go", sums.z, weight)) / sums.rows)
 
 
 def _error(sums: _Sums, weight: Array, intercept: Array) -> float:
     each = sums.tt - 2 * np.einsum("gko,gko->go", weight, sums.zt)
-    each = each + np.einsum("gko,gko->go", weight, sums.zz @ weight)
+    if np.any(weight):
+        each = each + np.einsum("gko,gko->go", weight, sums.zz @ weight)
     made = np.einsum("gk,gko->go", sums.z, weight)
     return float(np.sum(each - 2 * intercept * (sums.t - made) + sums.rows * intercept**2))

@@ -14,9 +14,7 @@ _CANDIDATES = 8
 _SKETCH = 512
 
 
-def drawn_rows(
-    sums: Sequence[WeightedSum], result: Result, rows: int, rare: float, seed: int
-) -> list[Index]:
+def drawn_rows(sums: Sequence[WeightedSum], result: Result, rows: int, rare: float, seed: int) -> list[Index]:
     """For each part of the inputs the numbers of the positions that are taken, at most ``rows`` in all.
 
     Plain least squares fits the background of a map; what a detector looks for is a fraction of a percent of it. So
