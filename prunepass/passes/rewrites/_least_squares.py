@@ -9,6 +9,9 @@ import numpy as np
 
 from ...ir import Array
 
+_WIDE = 1024
+"""Terms from which on the strength is chosen on one half alone, and half the digits have to do."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -62,13 +65,14 @@ class Gram:
             taken = fold == number
             if not np.any(taken):
                 continue
-            one = np.ascontiguousarray(z[taken].transpose(1, 0, 2), dtype=np.float64)
-            two = np.ascontiguousarray(t[taken].transpose(1, 0, 2), dtype=np.float64)
+            kind = z.dtype if z.shape[2] > _WIDE else np.float64
+            one = np.ascontiguousarray(z[taken].transpose(1, 0, 2), dtype=kind)
+            two = np.ascontiguousarray(t[taken].transpose(1, 0, 2), dtype=kind)
             sums.zz += one.transpose(0, 2, 1) @ one
             sums.zt += one.transpose(0, 2, 1) @ two
-            sums.tt += (two * two).sum(1)
-            sums.z += one.sum(1)
-            sums.t += two.sum(1)
+            sums.tt += np.square(two, dtype=np.float64).sum(1)
+            sums.z += one.sum(1, dtype=np.float64)
+            sums.t += two.sum(1, dtype=np.float64)
             sums.rows += float(np.count_nonzero(taken))
 
     def solve(
@@ -82,21 +86,25 @@ class Gram:
         still = Fit(start, _intercept(whole, none, centred=centred), None, 0.0, 0.0)
         if not all(sums.rows for sums in folds):
             return still
-        ways = [_Ridges(sums, centred=centred, kind=np.float32) for sums in folds]
+        wide = old.shape[1] > _WIDE
+        fits = folds[:1] if wide else folds
+        ways = [_Ridges(sums, centred=centred, kind=np.float32) for sums in fits]
 
         def error(ridge: float | None) -> float:
             more = [none if ridge is None else way.change(ridge) for way in ways]
-            shifts = [_intercept(sums, one, centred=centred) for sums, one in zip(folds, more, strict=True)]
-            return sum(_error(folds[1 - at], more[at], shifts[at]) for at in (0, 1))
+            shifts = [_intercept(sums, one, centred=centred) for sums, one in zip(fits, more, strict=True)]
+            return sum(_error(folds[1 - at], one, shifts[at]) for at, one in enumerate(more))
 
         before, errors = error(None), _least(ridges, error)
         best = min(errors, key=errors.__getitem__)
+        rows = sum(folds[1 - at].rows for at in range(len(fits)))
         if not errors[best] < before:
-            return replace(still, error_before=before / whole.rows, error_after=before / whole.rows)
-        change = _Ridges(whole, centred=centred, kind=np.float64).change(best)
+            return replace(still, error_before=before / rows, error_after=before / rows)
+        del ways
+        change = _Ridges(whole, centred=centred, kind=np.float32 if wide else np.float64).change(best)
         shift = _intercept(whole, change, centred=centred)
         weight = (old + change).transpose(0, 2, 1)
-        return Fit(weight, shift, best, before / whole.rows, errors[best] / whole.rows)
+        return Fit(weight, shift, best, before / rows, errors[best] / rows)
 
 
 def _residual(sums: _Sums, old: Array) -> _Sums:
@@ -119,8 +127,8 @@ class _Ridges:
         trace = np.trace(zz, axis1=1, axis2=2) / zz.shape[1]
         self._scale = np.maximum(trace, 1e-12 * max(float(np.max(trace, initial=0)), 1e-30))
         # Of data of any size: numbers near 1 keep their digits.
-        self._left = (zz / self._scale[:, None, None]).astype(kind)
-        self._right = (zt / self._scale[:, None, None]).astype(kind)
+        self._left = np.asarray(zz / self._scale[:, None, None], kind)
+        self._right = np.asarray(zt / self._scale[:, None, None], kind)
         self._added = 0.0
 
     def change(self, ridge: float) -> Array:
