@@ -20,7 +20,9 @@ class Net(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
         self.inside = nn.Sequential(nn.Conv2d(16, 24, 1, bias=False), nn.BatchNorm2d(24), nn.ReLU())
         self.each = nn.Conv2d(24, 24, 3, padding=1, groups=24)
-        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(24, 8, 1), nn.ReLU(), nn.Conv2d(8, 24, 1))
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(24, 8, 1), nn.ReLU(), nn.Conv2d(8, 24, 1)
+        )
         self.back = nn.Sequential(nn.Conv2d(24, 16, 1, bias=False), nn.BatchNorm2d(16))
         self.grouped = nn.Conv2d(16, 16, 3, padding=1, groups=2)
         self.head, self.map = nn.Linear(32, 5), nn.Conv2d(32, 2, 1)

@@ -100,7 +100,7 @@ class Gram:
         rows = sum(folds[1 - at].rows for at in range(len(fits)))
         if not errors[best] < before:
             return replace(still, error_before=before / rows, error_after=before / rows)
-        del ways
+        ways.clear()
         change = _Ridges(whole, centred=centred, kind=np.float32 if wide else np.float64).change(best)
         shift = _intercept(whole, change, centred=centred)
         weight = (old + change).transpose(0, 2, 1)
@@ -127,8 +127,8 @@ class _Ridges:
         trace = np.trace(zz, axis1=1, axis2=2) / zz.shape[1]
         self._scale = np.maximum(trace, 1e-12 * max(float(np.max(trace, initial=0)), 1e-30))
         # Of data of any size: numbers near 1 keep their digits.
-        self._left = np.asarray(zz / self._scale[:, None, None], kind)
-        self._right = np.asarray(zt / self._scale[:, None, None], kind)
+        self._left: Array = np.asarray(zz / self._scale[:, None, None], kind)
+        self._right: Array = np.asarray(zt / self._scale[:, None, None], kind)
         self._added = 0.0
 
     def change(self, ridge: float) -> Array:
