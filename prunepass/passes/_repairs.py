@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..ir import NumpyExecutor, UsageError
-from ._calibration import calibration_of
+from ._calibrated import calibration_of
 from ._standard import Compensate
 from ._state import State
 from .coupling import couple
