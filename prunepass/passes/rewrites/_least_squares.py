@@ -40,11 +40,11 @@ class _Sums:
     t: Array
     rows: float = 0.0
 
-    def __add__(self, other: _Sums) -> _Sums:
-        return _Sums(
-            self.zz + other.zz, self.zt + other.zt, self.tt + other.tt, self.z + other.z, self.t + other.t,
-            self.rows + other.rows,
-        )  # fmt: skip
+    def joined(self, other: _Sums) -> _Sums:
+        """Both, in the memory of this one."""
+        self.zz += other.zz
+        more = (self.zt + other.zt, self.tt + other.tt, self.z + other.z, self.t + other.t)
+        return _Sums(self.zz, *more, self.rows + other.rows)
 
 
 class Gram:
@@ -78,12 +78,11 @@ class Gram:
     def solve(
         self, start: Array, *, centred: bool, ridges: Sequence[float] = (0.003, 0.03, 0.3, 3, 30)
     ) -> Fit:
-        """The matrix nearest to ``start`` that fits; see the module."""
+        """The matrix nearest to ``start`` that fits, see the module; the sums are used up."""
         old = np.asarray(start, np.float64).transpose(0, 2, 1)
         folds = [_residual(sums, old) for sums in self._folds]
-        whole = folds[0] + folds[1]
         none = np.zeros_like(old)
-        still = Fit(start, _intercept(whole, none, centred=centred), None, 0.0, 0.0)
+        still = Fit(start, _mean(folds, centred=centred), None, 0.0, 0.0)
         if not all(sums.rows for sums in folds):
             return still
         wide = old.shape[1] > _WIDE
@@ -101,6 +100,7 @@ class Gram:
         if not errors[best] < before:
             return replace(still, error_before=before / rows, error_after=before / rows)
         ways.clear()
+        whole = folds[0].joined(folds[1])
         change = _Ridges(whole, centred=centred, kind=np.float32 if wide else np.float64).change(best)
         shift = _intercept(whole, change, centred=centred)
         weight = (old + change).transpose(0, 2, 1)
@@ -120,15 +120,18 @@ class _Ridges:
     """Ridge regressions of one system; half the digits will do to choose, in half the time."""
 
     def __init__(self, sums: _Sums, *, centred: bool, kind: type) -> None:
-        zz, zt = sums.zz, sums.zt
-        if centred:
-            zz = zz - sums.z[:, :, None] * (sums.z[:, None] / sums.rows)
-            zt = zt - sums.z[:, :, None] * (sums.t[:, None] / sums.rows)
-        trace = np.trace(zz, axis1=1, axis2=2) / zz.shape[1]
+        count = sums.rows if centred else float("inf")
+        terms = sums.zz.shape[1]
+        trace = (np.trace(sums.zz, axis1=1, axis2=2) - (sums.z**2).sum(1) / count) / terms
         self._scale = np.maximum(trace, 1e-12 * max(float(np.max(trace, initial=0)), 1e-30))
-        # Of data of any size: numbers near 1 keep their digits.
-        self._left: Array = np.asarray(zz / self._scale[:, None, None], kind)
-        self._right: Array = np.asarray(zt / self._scale[:, None, None], kind)
+        # Of data of any size: numbers near 1 keep their digits. Some rows at a time, for there may be gigabytes.
+        self._left: Array = np.empty(sums.zz.shape, kind)
+        for at in range(0, terms, _WIDE):
+            some = slice(at, at + _WIDE)
+            part = sums.zz[:, some] - sums.z[:, some, None] * (sums.z[:, None] / count)
+            self._left[:, some] = part / self._scale[:, None, None]
+        right = sums.zt - sums.z[:, :, None] * (sums.t[:, None] / count)
+        self._right: Array = np.asarray(right / self._scale[:, None, None], kind)
         self._added = 0.0
 
     def change(self, ridge: float) -> Array:
@@ -153,6 +156,13 @@ def _least(ridges: Sequence[float], error: Callable[[float], float]) -> dict[flo
         if at != middle + side:
             break
     return found
+
+
+def _mean(folds: Sequence[_Sums], *, centred: bool) -> Array:
+    """The intercept where nothing else changes."""
+    rows = sum(sums.rows for sums in folds)
+    total = np.asarray(sum(sums.t for sums in folds))
+    return total / rows if centred and rows else np.zeros_like(total)
 
 
 def _intercept(sums: _Sums, weight: Array, *, centred: bool) -> Array:
