@@ -67,7 +67,7 @@ def trained(kind: type[nn.Module], *shape: int) -> tuple[nn.Module, torch.Tensor
 def as_onnx(model: nn.Module, data: torch.Tensor) -> Any:
     import onnx
 
-    held = io.BytesIO()
+    held: Any = io.BytesIO()
     torch.onnx.export(model, (data[:1],), held, dynamo=False, opset_version=17)
     return onnx.load_from_string(held.getvalue())
 

@@ -53,7 +53,9 @@ def error(graph: Graph, plan: Plan) -> float:
 def test_outputs_come_nearer_to_the_original_on_inputs_outside_the_fit() -> None:
     for graph in (chain(), residual()):
         result = fitted(graph)
-        bare = plan_for(couple(graph), {name: one.remove for name, one in result.plan.cuts.items()})
+        bare = plan_for(
+            couple(graph), {name: np.asarray(one.remove) for name, one in result.plan.cuts.items()}
+        )
         assert error(graph, result.plan) < 0.6 * error(graph, bare)
 
 

@@ -251,7 +251,9 @@ class _Walk:
         self._store(scale, np.asarray(twins.param(scale), np.float64) * found.gain)
         if shift is not None:
             self._store(shift, np.asarray(twins.param(shift), np.float64) * found.gain + found.shift)
-        gain, offset = (over_result(one, axes, made.ndim) for one in (found.gain, found.shift))
+        gain, offset = (
+            over_result(one, axes, len(step.rule.results[0])) for one in (found.gain, found.shift)
+        )
         for chunk in range(len(twins.chunks)):
             made = twins.pruned(name, chunk)
             twins.replace(name, chunk, (made * gain + offset).astype(made.dtype))
