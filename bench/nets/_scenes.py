@@ -29,7 +29,7 @@ def scenes(count: int, seed: int) -> Scenes:
         images[at] = _ground(rng)
         for place, (kind, x, y, size) in enumerate(_placed(rng)):
             objects[at, place] = (kind, *_draw(rng, images[at], kind, x, y, size))
-        images[at] += rng.normal(0, rng.uniform(0.02, 0.12), images[at].shape)
+        images[at] += rng.normal(0, rng.uniform(0.03, 0.15), images[at].shape)
     return Scenes((images - 0.5) / 0.25, objects)
 
 
@@ -53,7 +53,7 @@ def _placed(rng: np.random.Generator) -> list[tuple[int, float, float, float]]:
     for _ in range(20):
         if len(placed) == wanted:
             break
-        size = float(rng.uniform(10, 30))
+        size = float(rng.uniform(9, 26))
         x, y = rng.uniform(size / 2, SIDE - size / 2, 2)
         if all(max(abs(x - u), abs(y - v)) > 0.45 * (size + s) for _, u, v, s in placed):
             placed.append((int(rng.integers(len(CLASSES))), float(x), float(y), size))
@@ -70,7 +70,7 @@ def _draw(
     v = (np.cos(turn) * down - np.sin(turn) * right) / (size / 2 * tall)
     inside = _INSIDE[kind](u, v)
     ground = image[:, inside].mean(1)
-    apart = rng.choice((-1, 1), 3) * rng.uniform(0.08, 0.45, 3)
+    apart = rng.choice((-1, 1), 3) * rng.uniform(0.06, 0.3, 3)
     image[:, inside] += (np.clip(ground + apart, 0, 1) - ground)[:, None]
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     top, low, left, far = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
