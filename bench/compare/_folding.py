@@ -89,7 +89,9 @@ def _merge(coupling: Coupling, group: Group, removed: Array, params: dict[str, A
         return params.setdefault(name, np.array(graph.params[name].read()))
 
     made = [
-        np.moveaxis(graph.params[one.tensor].read(), one.axis, 0)[places[one.tensor, one.axis]].reshape(group.size, -1)
+        np.moveaxis(graph.params[one.tensor].read(), one.axis, 0)[places[one.tensor, one.axis]].reshape(
+            group.size, -1
+        )
         for one in members
         if one.role == "produced"
     ]

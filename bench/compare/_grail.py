@@ -72,10 +72,14 @@ class Grail:
     def _fit(self, twins: Twins, node: Any) -> Array:
         chunks = range(len(twins.chunks))
         graphs = [twins.pair(twins.chunks[at].samples).small for at in chunks]
-        sums = [weighted_sum(graph, next(one for one in graph.nodes if one.name == node.name)) for graph in graphs]
+        sums = [
+            weighted_sum(graph, next(one for one in graph.nodes if one.name == node.name)) for graph in graphs
+        ]
         found = [one for one in sums if one is not None]
         data, made = str(node.inputs[found[0].data]), str(node.outputs[0])
-        drawn = drawn_rows(found, lambda at: twins.original(made, at), self.rows, 0.0, crc32(node.name.encode()))
+        drawn = drawn_rows(
+            found, lambda at: twins.original(made, at), self.rows, 0.0, crc32(node.name.encode())
+        )
         groups, outputs, terms = found[0].groups, found[0].made, found[0].terms_
         left, right = np.zeros((groups, terms, terms)), np.zeros((groups, terms, outputs))
         added = self._added(twins, node, found[0])

@@ -96,7 +96,11 @@ def fashion(seed: int) -> Subject:
     test, labels = images("t10k")
     rows = np.random.default_rng(seed).permutation(60000)[:256]
     return _classifier(
-        net(), images("train")[0].numpy()[rows], test.numpy(), labels.numpy(), ("macs=0.7", "macs=0.5", "macs=0.35")
+        net(),
+        images("train")[0].numpy()[rows],
+        test.numpy(),
+        labels.numpy(),
+        ("macs=0.7", "macs=0.5", "macs=0.35"),
     )
 
 
@@ -129,7 +133,9 @@ def pages(seed: int) -> Subject:
     def judge(model: Any) -> tuple[Array, Array]:
         with get("onnxruntime").build(model) as engine:
             (given,), (result,) = engine.inputs, engine.outputs
-            parts = [engine.run({given.name: part})[result.name].argmax(1) for part in np.split(test.inputs, 8)]
+            parts = [
+                engine.run({given.name: part})[result.name].argmax(1) for part in np.split(test.inputs, 8)
+            ]
         said = np.concatenate(parts)
         return said == test.labels, said
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -76,7 +75,13 @@ def rows_of(
             for budget in subject.budgets[:1] if quick else subject.budgets:
                 key = f"{name} | {seed} | {budget} | {repair} | {count}"
                 if key not in known:
-                    named = {"network": name, "seed": seed, "budget": budget, "repair": repair, "inputs": count}
+                    named = {
+                        "network": name,
+                        "seed": seed,
+                        "budget": budget,
+                        "repair": repair,
+                        "inputs": count,
+                    }
                     yield key, {**named, **row_of(subject, budget, how, count)}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 from torch import nn
 
 Batch = Callable[[torch.Generator, int], torch.Tensor]
@@ -46,7 +47,7 @@ def train(model: nn.Module, loss: Batch, recipe: Recipe, checkpoint: Path) -> No
         if (step + 1) % recipe.save_every == 0 or step + 1 == recipe.steps:
             _keep(parts, step + 1, checkpoint)
             said = time.monotonic() - began
-            print(f"step {step + 1}/{recipe.steps} loss {value.item():.4f} {said:.0f} s", flush=True)
+            Console().print(f"step {step + 1}/{recipe.steps} loss {value.item():.4f} {said:.0f} s")
     model.eval()
 
 

@@ -24,7 +24,9 @@ class _Layer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.norm1(x)
-        q, k, v = (made(y).unflatten(2, (self.heads, -1)).transpose(1, 2) for made in (self.q, self.k, self.v))
+        q, k, v = (
+            made(y).unflatten(2, (self.heads, -1)).transpose(1, 2) for made in (self.q, self.k, self.v)
+        )
         x = x + self.out(scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return x + self.down(torch.nn.functional.gelu(self.up(self.norm2(x))))
 

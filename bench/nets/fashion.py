@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import nn
 from torch.nn import functional
 
@@ -30,7 +31,9 @@ def images(part: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Normalised images (n, 1, 28, 28) and classes of ``part``: "train" or "t10k"."""
     pixels = _read(f"{part}-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28)
     classes = _read(f"{part}-labels-idx1-ubyte.gz", 8)
-    return torch.from_numpy((pixels / np.float32(255) - MEAN) / SPREAD).float(), torch.from_numpy(classes).long()
+    return torch.from_numpy((pixels / np.float32(255) - MEAN) / SPREAD).float(), torch.from_numpy(
+        classes
+    ).long()
 
 
 def _read(name: str, header: int) -> np.ndarray[Any, Any]:
@@ -86,7 +89,7 @@ def main() -> None:
 
     train(model, loss, recipe, given.checkpoint)
     path = save(model, NAME)
-    print(f"{path}: {accuracy(trained(), *images('t10k')):.4f} of the test images named rightly")
+    Console().print(f"{path}: {accuracy(trained(), *images('t10k')):.4f} of the test images named rightly")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rich.console import Console
 from torch import nn
 from torch.nn import functional
 
@@ -32,9 +33,14 @@ class Detector(nn.Module):
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), Block(width, 2 * width, 2)
+            nn.Conv2d(3, width, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            Block(width, 2 * width, 2),
         )
-        self.body = nn.Sequential(Block(2 * width, 4 * width, 2), *(Block(4 * width, 4 * width, 1) for _ in range(2)))
+        self.body = nn.Sequential(
+            Block(2 * width, 4 * width, 2), *(Block(4 * width, 4 * width, 1) for _ in range(2))
+        )
         self.kind, self.box = _head(4 * width, len(CLASSES)), _head(4 * width, 4)
         nn.init.constant_(self.kind[-1].bias, -4.0)
 
@@ -139,7 +145,9 @@ def main() -> None:
 
     train(model, loss, Recipe(given.steps, 0.05, seed=given.seed), given.checkpoint)
     path = save(model, NAME)
-    print(f"{path}: mean average precision {precision(trained(), scenes(500, TEST_SEED)):.4f} on 500 scenes")
+    Console().print(
+        f"{path}: mean average precision {precision(trained(), scenes(500, TEST_SEED)):.4f} on 500 scenes"
+    )
 
 
 if __name__ == "__main__":
