@@ -158,8 +158,8 @@ class Options:
     policy: str | Callable[..., Any] | None = _option(None, "pipeline", NAMED,
         "How channels are chosen from scores, with options as in 'uniform{by=class}'.", metavar="POLICY")
     repair: str | Pass | None = _option(None, "pipeline", REPAIR, "How weights make up for what went: auto, "
-        "compensate (the means of cut channels move into biases) or none.",
-        metavar="REPAIR", shown="auto", choices=("auto", "none", "compensate"))
+        "compensate (the means of cut channels move into biases), reconstruct (weights are fitted) or none.",
+        metavar="REPAIR", shown="auto", choices=("auto", "none", "compensate", "reconstruct"))
     compensate: bool | None = _option(None, "pipeline", FLAG, "Another name of repair: false is 'none'.",
         rivals=("repair",), **_UNFLAGGED)
     driver: str | Callable[..., Any] | None = _option(None, "search", NAMED,

@@ -40,6 +40,7 @@ from .passes import (
     free_outputs,
     keep_matching,
     made_by,
+    passes,
     scores,
     standard,
     task_of,
@@ -100,7 +101,8 @@ def _select(asked: Options) -> Select:
 def _repair(asked: str | Pass) -> tuple[Pass, ...]:
     if not isinstance(asked, str):
         return (asked,)
-    return () if asked == "none" else (standard.Compensate(),)
+    named = passes()[asked] if asked == "reconstruct" else standard.Compensate
+    return () if asked == "none" else (named(),)
 
 
 def pipeline_of(asked: Options) -> Pipeline:

@@ -27,7 +27,19 @@ ROOMS["scores"] = set(ROOMS)
 ROOMS["rewrites"] = set(ROOMS) - {"scores"}
 ROOMS["policies"] = set(ROOMS) - {"rewrites"}
 ROOMS["proof"] = set(ROOMS)
-TOP = {"__init__", "_auto", "_dead", "_observed", "_pipeline", "_select", "_standard", "_state", "_tables"}
+TOP = {
+    "__init__",
+    "_auto",
+    "_calibrated",
+    "_dead",
+    "_observed",
+    "_pipeline",
+    "_repairs",
+    "_select",
+    "_standard",
+    "_state",
+    "_tables",
+}
 ROOT_FILES = {"__init__", "__main__", "_analyze", "_options", "_prune", "testing"}
 LIGHT = {"numpy", "msgspec", "prunepass"} | sys.stdlib_module_names
 

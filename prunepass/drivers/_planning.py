@@ -26,7 +26,7 @@ class Planning(Judging):
     @property
     def _known(self) -> dict[str, Any]:
         """What passes know before the first one."""
-        return {"executor": self.session.executor, "task": self.task}
+        return {"executor": self.session.executor, "task": self.task, "progress": self.progress}
 
     def state(self, graph: Graph, **facts: Any) -> State:
         """A state in which passes go on from ``facts``."""

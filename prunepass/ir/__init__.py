@@ -1,6 +1,8 @@
 """The neutral graph, the dim algebra and the operator declarations."""
 
+from ._batch import Batching as Batching
 from ._batch import batching as batching
+from ._batch import rebatched as rebatched
 from ._broadcast import PRODUCT as PRODUCT
 from ._broadcast import SUM as SUM
 from ._call import call_of as call_of
@@ -96,3 +98,5 @@ from ._text import node_text as node_text
 from ._text import to_text as to_text
 from ._verify import rule_of as rule_of
 from ._verify import verify_graph as verify_graph
+from ._weighted import WeightedSum as WeightedSum
+from ._weighted import weighted_sum as weighted_sum

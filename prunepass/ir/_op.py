@@ -157,6 +157,7 @@ class Op:
         shift_in: ``(operand, sign)``: adding ``d`` to the data operand per channel is the same as adding
             ``sign * d`` to that operand (a running mean: -1).
         random: whether a node of these attributes draws at random: it is no constant, whatever it reads.
+        terms: of a weighted sum what each drawn position of the result adds up, ``(rows, groups, terms)``.
         dequantizes: operand of codes whose numbers the result is: engines compute with the codes themselves.
     """
 
@@ -169,6 +170,7 @@ class Op:
     onnx: tuple[Onnx, ...] = ()
     shift_out: int | None = None
     shift_in: tuple[int, int] | None = None
+    terms: Callable[[Call, Array, Index], Array] | None = None
     dequantizes: int | None = None
     random: Callable[[Attrs], bool] = lambda attrs: False
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .coupling import Coupling
     from .policies import DamageCurves, LatencyLimit
     from .proof import Proof
-    from .rewrites import Compensation
+    from .rewrites import Compensation, Reconstruction
 
 Scores = Mapping[str, Array]
 _ADVICE = "a whole pipeline is: couple | score | select | compensate | cut | verify"
@@ -39,10 +39,12 @@ class State:
         scores: the scores that the plan was made from, by group name.
         choice: how ``auto`` chose among the candidates.
         compensation: the repair of the plan.
+        reconstruction: how its weights were fitted.
         task: data, loss, evaluation and training, as far as the user gave them.
         asked: by source of statistics what passes of the pipeline want of it.
         seen: by source of statistics what was observed.
         proof: that ``graph`` computes what ``original`` computes with the cut channels masked.
+        progress: is told how far the pass at work is, from 0 to 1.
         executor: opens what runs ``original``, or what a cut makes of it, by the host's own operators.
         extra: facts of passes from elsewhere, by name.
     """
@@ -59,8 +61,10 @@ class State:
     scores: Scores | None = None
     choice: Choice | None = None
     compensation: Compensation | None = None
+    reconstruction: Reconstruction | None = None
     proof: Proof | None = None
     task: Task | None = None
+    progress: Callable[[float], None] | None = None
     executor: Callable[[Graph], Executor] | None = None
     asked: Mapping[str, tuple[Statistic, ...]] | None = None
     seen: Mapping[str, Observed] | None = None

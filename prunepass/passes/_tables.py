@@ -8,7 +8,11 @@ _STANDARD = ("couple", "score", "compensate", "cut", "verify")
 _PASSES = Table(
     "pass",
     "prunepass.passes",
-    {**{name: f"._standard:{name.title()}" for name in _STANDARD}, "select": "._select:Select"},
+    {
+        **{name: f"._standard:{name.title()}" for name in _STANDARD},
+        "select": "._select:Select",
+        "reconstruct": "._repairs:Reconstruct",
+    },
     __package__,
     configurable,
 )

@@ -131,7 +131,9 @@ def test_defaults_are_left_out_of_the_text() -> None:
 
 
 def test_an_unknown_pass_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UsageError, match=r"no pass 'shrink' \(there are compensate, couple, cut, score"):
+    with pytest.raises(
+        UsageError, match=r"no pass 'shrink' \(there are compensate, couple, cut, reconstruct, score"
+    ):
         Pipeline.parse("couple | shrink")
 
 

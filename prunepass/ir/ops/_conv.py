@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._dims import Dims, atom, atoms, fixed, prod
+from .._dims import Dims, Index, atom, atoms, fixed, prod
 from .._errors import UnsupportedError
 from .._flow import Arrays, contraction
 from .._graph import Array, Shape
@@ -208,6 +208,25 @@ _PLAIN = tuple(f"conv{d}d.{form}" for d in (1, 2, 3) for form in ("default", "pa
 _TRANSPOSED = ("conv_transpose1d.default", "conv_transpose2d.input", "conv_transpose3d.input")
 _FLOW = contraction(_inflow)
 
+
+def _terms(call: Call, x: Array, rows: Index) -> Array:
+    """The taps of the window at each position, channel by channel."""
+    plan = _plan(call)
+    rank = len(plan.space)
+    lead = x.shape[: -rank - 1]
+    wide = pad_spatial(x, plan.windows.pads)
+    last = np.moveaxis(wide, -rank - 1, -1)
+    first, *places = np.unravel_index(rows, (product(lead), *plan.out))
+    last = last.reshape(product(lead), *last.shape[len(lead) :])
+    each = zip(places, np.meshgrid(*map(np.arange, plan.windows.kernel), indexing="ij"), plan.windows.stride,
+               plan.windows.dilation, strict=True)  # fmt: skip
+    at = tuple(place[:, None] * stride + tap.ravel() * step for place, tap, stride, step in each)
+    where = (first[:, None], *at)
+    met = last[where]
+    grouped = met.reshape(len(rows), met.shape[1], plan.groups, -1)
+    return np.asarray(grouped.transpose(0, 2, 3, 1).reshape(len(rows), plan.groups, -1))
+
+
 ops = (
     Op(
         "conv",
@@ -222,6 +241,7 @@ ops = (
         ),
         (Onnx(("Conv",), (0, 1, 2), _ONNX_ATTRS, fix=_from_onnx),),
         shift_out=2,
+        terms=_terms,
     ),
     Op(
         "conv_transpose",

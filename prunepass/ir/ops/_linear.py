@@ -6,17 +6,20 @@ either side has no ``m`` or ``n``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._dims import Dims, Fixed, atom, atoms
+from .._dims import Dims, Fixed, Index, atom, atoms
 from .._errors import UnsupportedError
 from .._flow import Arrays, Flow, Sampler, contraction
 from .._graph import Array, Shape
 from .._notation import relation
 from .._op import Aten, Call, Onnx, Op, Rule
+from .._terms import plain_terms
 
 _linear_rule = relation("n.. i, o.. i, o.. -> n.. o..")
 
@@ -143,6 +146,11 @@ def _unit_scales(attrs: dict[str, Any], shapes: tuple[Shape | None, ...]) -> dic
     return {name: value for name, value in attrs.items() if value != 1}
 
 
+def _terms(call: Call, x: Array, rows: Index, rule: Callable[[Call], Rule]) -> Array:
+    """The row of the data at each position; the weight is the second operand."""
+    return _scaled(plain_terms(rule(call), 0, 1, x, rows), call.attrs.get("alpha", 1))
+
+
 ops = (
     Op(
         "linear",
@@ -152,6 +160,7 @@ ops = (
         contraction(_linear_inflow),
         (Aten(("linear.default",), ("input", "weight", "bias")),),
         shift_out=2,
+        terms=partial(_terms, rule=_linear_rule),
     ),
     Op(
         "matmul",
@@ -166,6 +175,7 @@ ops = (
             Aten(("dot.default",), ("self", "tensor")),
         ),
         (Onnx(("MatMul",)), Onnx(("com.microsoft::FusedMatMul",), (0, 1), _FUSED_FLAGS)),
+        terms=partial(_terms, rule=_matmul_rule),
     ),
     Op(
         "gemm",
@@ -180,5 +190,6 @@ ops = (
         ),
         (Onnx(("Gemm",), (0, 1, 2), _GEMM_FLAGS),),
         shift_out=2,
+        terms=partial(_terms, rule=_gemm_rule),
     ),
 )

@@ -9,6 +9,7 @@ from ._importance import importance as importance
 from ._importance import shares_of as shares_of
 from ._inputs import TARGETS as TARGETS
 from ._inputs import as_array as as_array
+from ._inputs import batched_inputs as batched_inputs
 from ._inputs import labels_of as labels_of
 from ._inputs import named_inputs as named_inputs
 from ._magnitude import Magnitudes as Magnitudes

@@ -7,3 +7,6 @@ from ._dead import Remove as Remove
 from ._dead import dead_first as dead_first
 from ._dead import dead_plan as dead_plan
 from ._mask import masked_by_weights as masked_by_weights
+from ._reconstruct import FitOptions as FitOptions
+from ._reconstruct import Reconstruction as Reconstruction
+from ._reconstruct import reconstruct as reconstruct

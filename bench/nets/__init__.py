@@ -1,0 +1,1 @@
+"""Networks trained for the comparisons: recipes, and weights in half precision beside them."""
