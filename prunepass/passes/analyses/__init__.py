@@ -3,12 +3,17 @@
 from ._constants import Constant as Constant
 from ._constants import constants as constants
 from ._constants import silences as silences
+from ._drawn import Drawer as Drawer
+from ._drawn import Feeds as Feeds
+from ._drawn import Scaling as Scaling
+from ._drawn import default_family as default_family
 from ._finite import refuse_not_finite as refuse_not_finite
 from ._importance import Shares as Shares
 from ._importance import importance as importance
 from ._importance import shares_of as shares_of
 from ._inputs import TARGETS as TARGETS
 from ._inputs import as_array as as_array
+from ._inputs import batched_inputs as batched_inputs
 from ._inputs import labels_of as labels_of
 from ._inputs import named_inputs as named_inputs
 from ._magnitude import Magnitudes as Magnitudes
@@ -24,6 +29,8 @@ from ._observe import Feed as Feed
 from ._observe import Observed as Observed
 from ._observe import Source as Source
 from ._observe import places_of as places_of
+from ._recognise import Recognised as Recognised
+from ._recognise import recognise as recognise
 from ._refit import changed_sums as changed_sums
 from ._refit import grid_of as grid_of
 from ._refit import refitted as refitted
@@ -49,4 +56,9 @@ from ._stored import from_file as from_file
 from ._stored import from_mapping as from_mapping
 from ._synthetic import dead_leaves as dead_leaves
 from ._synthetic import synthetic_inputs as synthetic_inputs
+from ._trained_norms import mean_loss as mean_loss
+from ._trained_norms import norm_residuals as norm_residuals
+from ._trained_norms import trained_norms as trained_norms
+from .families import Family as Family
+from .families import families as families
 from .statistics import Statistic as Statistic
