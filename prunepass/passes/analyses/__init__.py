@@ -60,5 +60,4 @@ from ._trained_norms import mean_loss as mean_loss
 from ._trained_norms import norm_residuals as norm_residuals
 from ._trained_norms import trained_norms as trained_norms
 from .families import Family as Family
-from .families import families as families
 from .statistics import Statistic as Statistic

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from ...ir import Executor, Graph
 from ..cost import graph_cost
 from ._drawn import Drawer, Feeds, Scaling, default_family
-from ._scalings import scalings_for
+from ._scalings import scalings_for, usual_scaling
 from ._trained_norms import mean_loss, norm_residuals, trained_norms
 from .families import Family
 
 SAMPLES = 16
+_FEWER, _CLOSE = 0.5, 2
+"""All families are asked with half of the samples in a usual scaling; the two closest ones with all, in any."""
 _WORK = 40e9
 """Multiply-accumulates that the choice of a family may take: large networks are asked with fewer samples."""
 
@@ -44,16 +46,37 @@ def recognise(graph: Graph, executor: Executor) -> Recognised:
     candidates = drawer.candidates()
     if not norms or not candidates:
         return Recognised(drawer, default_family(graph), None, {}, 0)
-    count, best = _samples(graph, len(candidates)), dict[str, tuple[float, Family, Scaling]]()
-    for family in candidates:
-        for scaling in dict.fromkeys(scalings_for(drawer, executor, family)):
-            feeds = drawer.feeds(family, count, "choice", scaling)
-            loss = mean_loss(norm_residuals(executor, norms, feeds))
-            if family.name not in best or loss < best[family.name][0]:
-                best[family.name] = loss, family, scaling
-    losses = {name: loss for name, (loss, _, _) in best.items()}
-    _, family, scaling = best[min(losses, key=losses.__getitem__)]
+    asked = _Asked(drawer, executor, _samples(graph, len(candidates)))
+    first = {one.name: asked.loss(one, usual_scaling(drawer, executor, one), _FEWER) for one in candidates}
+    close = sorted(candidates, key=lambda one: first[one.name])[:_CLOSE]
+    best = {one.name: asked.best(one) for one in close}
+    losses = {**first, **{name: loss for name, (loss, _, _) in best.items()}}
+    _, family, scaling = min(best.values(), key=lambda found: found[0])
     return Recognised(drawer, family, scaling, losses, len(norms))
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Asks the normalisations of one graph.
+
+    Attributes:
+        count: samples to ask with.
+    """
+
+    drawer: Drawer
+    executor: Executor
+    count: int
+
+    def loss(self, family: Family, scaling: Scaling, part: float = 1.0) -> float:
+        """Distance of a family in one scaling, over a part of the samples."""
+        norms = trained_norms(self.drawer.graph)
+        feeds = self.drawer.feeds(family, max(1, round(self.count * part)), "choice", scaling)
+        return mean_loss(norm_residuals(self.executor, norms, feeds))
+
+    def best(self, family: Family) -> tuple[float, Family, Scaling]:
+        """The least distance of a family, with its scaling."""
+        tried = dict.fromkeys(scalings_for(self.drawer, self.executor, family))
+        return min(((self.loss(family, one), family, one) for one in tried), key=lambda found: found[0])
 
 
 def _samples(graph: Graph, families: int) -> int:

@@ -1,7 +1,9 @@
 """Leaves: objects in front of each other, as in photographs.
 
 A ground whose power falls with frequency, and discs and boxes over it, small ones far more often than large ones,
-each in its own colour and texture: the dead-leaves model of natural images.
+each in its own colour and texture: the dead-leaves model of natural images. Photographs differ more from each other
+than parts of one do, and deep layers see that: how rough, busy, colourful and contrasted an image is, is drawn anew
+for each.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ class Leaves:
     """Overlapping textured discs and boxes over a ground of pink noise.
 
     Attributes:
-        count: of discs and boxes.
+        count: the largest number of discs and boxes.
     """
 
     name: ClassVar[str] = "leaves"
-    count: int = 160
+    count: int = 200
 
     def suits(self, form: Form) -> float:
         """See :class:`Family`."""
@@ -33,41 +35,69 @@ class Leaves:
 
     def draw(self, rng: np.random.Generator, form: Form) -> Array:
         """See :class:`Family`."""
-        light = rng.uniform(0.3, 0.6)
-        texture = pink(rng, form.space)
-        image = light + _colour(rng, form.channels) * 0.1 + 0.2 * texture
-        spread = rng.uniform(0.15, 0.3)
-        for _ in range(self.count):
-            self._leaf(rng, image, texture, (light, spread))
-        return np.clip(image, 0, 1)
-
-    def _leaf(
-        self, rng: np.random.Generator, image: Array, texture: Array, light: tuple[float, float]
-    ) -> None:
-        height, width = texture.shape
-        radius = 1 / np.sqrt(rng.uniform(1 / max(2.0, max(height, width) / 3) ** 2, 1 / 1.5**2))
-        y, x = rng.uniform(0, height), rng.uniform(0, width)
-        aspect = float(np.exp(rng.normal(0, 0.4)))
-        top, bottom = (int(np.clip(y + side * radius * aspect, 0, height)) for side in (-1, 1))
-        left, right = (int(np.clip(x + side * radius / aspect, 0, width)) for side in (-1, 1))
-        if bottom <= top or right <= left:
-            return
-        shape = image[:, top:bottom, left:right]
-        # The texture of another place, so that neighbours do not go on in each other.
-        down, along = (
-            rng.integers(0, height - (bottom - top) + 1),
-            rng.integers(0, width - (right - left) + 1),
-        )
-        grain = texture[down : down + bottom - top, along : along + right - left]
-        colour = light[0] + _colour(rng, len(image)) * light[1]
-        painted = colour + rng.exponential(0.06) * grain
-        if rng.random() < 0.6:
-            rows = (np.arange(top, bottom)[:, None] + 0.5 - y) / aspect
-            columns = (np.arange(left, right) + 0.5 - x) * aspect
-            painted = np.where(rows**2 + columns**2 < radius**2, painted, shape)
-        shape[...] = painted
+        style = _Style.of(rng, max(form.space) / 2)
+        texture = pink(rng, form.space, rng.uniform(1.0, 2.0))
+        ground = style.light + 0.15 * style.colour(rng, form.channels)
+        image = np.asarray(ground + rng.uniform(0.05, 0.3) * texture, np.float32)
+        for _ in range(round(_between(rng, min(5, self.count), self.count))):
+            _leaf(rng, image, texture, style)
+        return np.asarray(np.clip(image, 0, 1), np.float32)
 
 
-def _colour(rng: np.random.Generator, channels: int) -> Array:
-    """A number for each channel; most of it is common to all of them."""
-    return np.asarray(rng.normal() + 0.45 * rng.normal(size=(channels, 1, 1)), np.float32)
+@dataclass(frozen=True)
+class _Style:
+    """What the leaves of one image have in common.
+
+    Attributes:
+        light: the middle of their colours.
+        contrast, chroma: how far those are from it, and channels from each other.
+        grain: strength of the texture.
+        boxes: share of boxes among the leaves.
+        smallest, largest: their radius.
+    """
+
+    light: float
+    contrast: float
+    chroma: float
+    grain: float
+    boxes: float
+    smallest: float
+    largest: float
+
+    @staticmethod
+    def of(rng: np.random.Generator, largest: float) -> _Style:
+        low, high = (0.25, 0.1, 0.1, 0.02, 0.0), (0.65, 0.4, 0.8, 0.3, 1.0)
+        smallest = min(_between(rng, 1.5, 8.0), max(1.0, largest / 2))
+        return _Style(*rng.uniform(low, high).tolist(), smallest, max(2.0, largest))
+
+    def colour(self, rng: np.random.Generator, channels: int) -> Array:
+        """A number for each channel; most of it is common to all of them."""
+        return np.asarray(rng.normal() + self.chroma * rng.normal(size=(channels, 1, 1)), np.float32)
+
+
+def _leaf(rng: np.random.Generator, image: Array, texture: Array, style: _Style) -> None:
+    """Paint one leaf over the image; the density of its radius r falls with r^-3."""
+    height, width = texture.shape
+    radius = 1 / np.sqrt(rng.uniform(1 / style.largest**2, 1 / style.smallest**2))
+    y, x = rng.uniform(0, height), rng.uniform(0, width)
+    aspect = float(np.exp(rng.normal(0, 0.4)))
+    top, bottom = (int(np.clip(y + side * radius * aspect, 0, height)) for side in (-1, 1))
+    left, right = (int(np.clip(x + side * radius / aspect, 0, width)) for side in (-1, 1))
+    if bottom <= top or right <= left:
+        return
+    place = image[:, top:bottom, left:right]
+    # The texture of another place, so that neighbours do not go on in each other.
+    down, along = rng.integers(0, height - (bottom - top) + 1), rng.integers(0, width - (right - left) + 1)
+    grain = texture[down : down + bottom - top, along : along + right - left]
+    colour = style.light + style.contrast * style.colour(rng, len(image))
+    painted = colour + rng.exponential(style.grain) * grain
+    if rng.random() > style.boxes:
+        rows = (np.arange(top, bottom)[:, None] + 0.5 - y) / aspect
+        columns = (np.arange(left, right) + 0.5 - x) * aspect
+        painted = np.where(rows**2 + columns**2 < radius**2, painted, place)
+    place[...] = painted
+
+
+def _between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
