@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ..ir import NumpyExecutor
-from ._calibration import Calibration
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..ir import Executor, Graph, NumpyExecutor
+from ._calibration import MANY, WELL, Calibration
 from ._calibration_data import split_data
 from ._state import State
-from .analyses import recognise
+from .analyses import can_refine, mean_loss, norm_residuals, recognise, refined, trained_norms
 
 COUNT, HELD = 64, 16
 
@@ -37,8 +40,9 @@ def _made(state: State, count: int, held: int) -> Calibration:
         fit, apart, warnings = split_data(state.task, graph, count, held)
         if fit:
             return Calibration(fit, apart, "data", warnings=warnings)
-    found = recognise(graph, (state.executor or NumpyExecutor)(graph))
-    return Calibration(
+    opener = state.executor or NumpyExecutor
+    found = recognise(graph, opener(graph))
+    procedural = Calibration(
         found.feeds(count, "fit"),
         found.feeds(held, "held"),
         found.family.name,
@@ -46,3 +50,20 @@ def _made(state: State, count: int, held: int) -> Calibration:
         found.norms,
         warnings,
     )
+    return _refined(procedural, graph, opener, max(count, held))
+
+
+def _refined(
+    given: Calibration, graph: Graph, opener: Callable[[Graph], Executor], count: int
+) -> Calibration:
+    """The same moved towards the normalisations, where they are many and recognise no family well."""
+    if given.norms < MANY or given.losses[given.source] <= WELL or not can_refine(graph, count):
+        return given
+    fit, apart = (refined(graph, opener, feeds) for feeds in (given.fit, given.held))
+    if fit is None or apart is None:
+        return given
+    name = f"refined {given.source}"
+    loss = mean_loss(norm_residuals(opener(graph), trained_norms(graph), apart))
+    if loss >= given.losses[given.source]:
+        return given
+    return replace(given, fit=fit, held=apart, source=name, losses={**given.losses, name: loss})

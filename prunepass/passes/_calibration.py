@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ..ir import Array
 
-_WELL, _MANY = 0.3, 8
+WELL, MANY = 0.2, 8
+"""A family is recognised well by so many normalisations or more that are not farther away than this in the mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,4 +38,4 @@ class Calibration:
             return "data" if self.source else "not"
         if not self.norms:
             return "not"
-        return "well" if self.norms >= _MANY and min(self.losses.values()) <= _WELL else "little"
+        return "well" if self.norms >= MANY and min(self.losses.values()) <= WELL else "little"

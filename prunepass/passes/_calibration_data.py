@@ -28,12 +28,13 @@ def split_data(task: Task, graph: Graph, count: int, held: int) -> tuple[Feeds, 
         UsageError: the data do not fit the model.
     """
     taken = _drawn(task, graph, count + held)
+    skipped: tuple[str, ...] = getattr(task.data, "warnings", ())
     if len(taken) < LEAST:
         few = f"the data hold {len(taken)} samples: {LEAST} are needed to fit on some and to judge on others"
-        return (), (), (f"{few}; procedural inputs are taken instead",)
-    apart = min(held, max(2, len(taken) // 5))
+        return (), (), (*skipped, f"{few}; procedural inputs are taken instead")
+    apart = min(held, max(2, len(taken) - count, len(taken) // 5))
     fit, judged = taken[:-apart], taken[-apart:]
-    return _feeds(graph, fit), _feeds(graph, judged), tuple(_warnings(graph, fit))
+    return _feeds(graph, fit), _feeds(graph, judged), (*skipped, *_warnings(graph, fit))
 
 
 def _drawn(task: Task, graph: Graph, wanted: int) -> list[Sample]:

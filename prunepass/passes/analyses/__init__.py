@@ -31,6 +31,8 @@ from ._observe import Source as Source
 from ._observe import places_of as places_of
 from ._recognise import Recognised as Recognised
 from ._recognise import recognise as recognise
+from ._refine import can_refine as can_refine
+from ._refine import refined as refined
 from ._refit import changed_sums as changed_sums
 from ._refit import grid_of as grid_of
 from ._refit import refitted as refitted

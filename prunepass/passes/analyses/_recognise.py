@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from ...ir import Executor, Graph
 from ..cost import graph_cost
 from ._drawn import Drawer, Feeds, Scaling, default_family
-from ._scalings import scalings_for, usual_scaling
-from ._trained_norms import mean_loss, norm_residuals, trained_norms
+from ._scalings import scalings_for
+from ._trained_norms import TrainedNorm, mean_loss, norm_residuals, trained_norms
 from .families import Family
 
-SAMPLES = 16
-_FEWER, _CLOSE = 0.5, 2
-"""All families are asked with half of the samples in a usual scaling; the two closest ones with all, in any."""
+LEAST, MOST, POSITIONS = 16, 256, 1 << 13
+_FEWER, _CLOSE = 0.4, 2
+"""All families are drawn with a part of the samples and the two closest ones with all of them."""
 _WORK = 40e9
 """Multiply-accumulates that the choice of a family may take: large networks are asked with fewer samples."""
 
@@ -46,12 +47,13 @@ def recognise(graph: Graph, executor: Executor) -> Recognised:
     candidates = drawer.candidates()
     if not norms or not candidates:
         return Recognised(drawer, default_family(graph), None, {}, 0)
-    asked = _Asked(drawer, executor, _samples(graph, len(candidates)))
-    first = {one.name: asked.loss(one, usual_scaling(drawer, executor, one), _FEWER) for one in candidates}
-    close = sorted(candidates, key=lambda one: first[one.name])[:_CLOSE]
-    best = {one.name: asked.best(one) for one in close}
-    losses = {**first, **{name: loss for name, (loss, _, _) in best.items()}}
-    _, family, scaling = min(best.values(), key=lambda found: found[0])
+    asked = _Asked(drawer, executor, _samples(drawer, len(candidates)))
+    scalings = {one.name: scalings_for(drawer, executor, one) for one in candidates}
+    first = {one.name: asked.best(one, scalings[one.name], _FEWER) for one in candidates}
+    close = sorted(first.values(), key=lambda found: found[0])[:_CLOSE]
+    best = [asked.best(family, scalings[family.name]) for _, family, _ in close]
+    losses = {found[1].name: found[0] for found in (*first.values(), *best)}
+    _, family, scaling = min(best, key=lambda found: found[0])
     return Recognised(drawer, family, scaling, losses, len(norms))
 
 
@@ -67,18 +69,26 @@ class _Asked:
     executor: Executor
     count: int
 
-    def loss(self, family: Family, scaling: Scaling, part: float = 1.0) -> float:
-        """Distance of a family in one scaling, over a part of the samples."""
-        norms = trained_norms(self.drawer.graph)
-        feeds = self.drawer.feeds(family, max(1, round(self.count * part)), "choice", scaling)
+    def best(
+        self, family: Family, scalings: Iterable[Scaling], part: float = 1.0
+    ) -> tuple[float, Family, Scaling]:
+        """The least distance of a family over a part of the samples, and its scaling."""
+        norms, count = trained_norms(self.drawer.graph), max(2, round(self.count * part))
+        return min(
+            (
+                (self._loss(norms, self.drawer.feeds(family, count, "choice", one)), family, one)
+                for one in dict.fromkeys(scalings)
+            ),
+            key=lambda found: found[0],
+        )
+
+    def _loss(self, norms: Sequence[TrainedNorm], feeds: Feeds) -> float:
         return mean_loss(norm_residuals(self.executor, norms, feeds))
 
-    def best(self, family: Family) -> tuple[float, Family, Scaling]:
-        """The least distance of a family, with its scaling."""
-        tried = dict.fromkeys(scalings_for(self.drawer, self.executor, family))
-        return min(((self.loss(family, one), family, one) for one in tried), key=lambda found: found[0])
 
-
-def _samples(graph: Graph, families: int) -> int:
-    macs = max(graph_cost(graph).macs / Drawer.of(graph).size, 1.0)
-    return int(min(SAMPLES, max(4, _WORK / (2 * families * macs))))
+def _samples(drawer: Drawer, families: int) -> int:
+    """As many as tell means and variances of an input: of large ones few, for their positions tell as well."""
+    macs = max(graph_cost(drawer.graph).macs / drawer.size, 1.0)
+    positions = max((prod(form.space) for form in drawer.forms.values() if form.numbers), default=1)
+    wanted = min(max(LEAST, POSITIONS // positions), MOST)
+    return int(min(wanted, max(4, _WORK / (2 * families * macs))))

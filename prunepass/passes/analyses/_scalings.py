@@ -23,25 +23,14 @@ _SAMPLES, _STEPS, _STEP, _FAR = 8, 6, 1e-2, 10.0
 Residuals = Callable[[Scaling], Sequence[Array]]
 
 
-def usual_scaling(drawer: Drawer, executor: Executor, family: Family) -> Scaling:
-    """The usual scaling that suits the first normalisations best."""
+def scalings_for(drawer: Drawer, executor: Executor, family: Family) -> tuple[Scaling, ...]:
+    """The usual scaling that suits the first normalisations best, and one fitted to them where that is possible."""
     form, norms = _form(drawer, family), first_norms(drawer.graph)
     if not norms or form.dtype == "uint8":
-        return standard(family, form)
+        return (standard(family, form),)
     residuals = _residuals_of(drawer, executor, family, norms)
-    return min(_usual(family, form), key=lambda one: mean_loss(residuals(one)))
-
-
-def scalings_for(drawer: Drawer, executor: Executor, family: Family) -> tuple[Scaling, ...]:
-    """The same, and one fitted to the first normalisations where that is possible."""
-    form, norms, usual = (
-        _form(drawer, family),
-        first_norms(drawer.graph),
-        usual_scaling(drawer, executor, family),
-    )
-    if not norms or form.dtype == "uint8" or form.channels > _FITTED:
-        return (usual,)
-    return usual, _fitted(_residuals_of(drawer, executor, family, norms), usual, form.channels)
+    usual = min(_usual(family, form), key=lambda one: mean_loss(residuals(one)))
+    return (usual,) if form.channels > _FITTED else (usual, _fitted(residuals, usual, form.channels))
 
 
 def _form(drawer: Drawer, family: Family) -> Form:

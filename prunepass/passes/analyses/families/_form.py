@@ -56,7 +56,7 @@ class Form:
         if not is_float(self.dtype) and self.numbers:
             whole = np.clip(np.round(whole * 255), 0, 255)
         dtype = np.float32 if is_float(self.dtype) else np.dtype(self.dtype)
-        return np.ascontiguousarray(whole.reshape(self.shape), dtype=dtype)
+        return np.asarray(whole.reshape(self.shape), dtype, order="C")
 
     @property
     def size(self) -> int:

@@ -66,9 +66,15 @@ class _Style:
 
     @staticmethod
     def of(rng: np.random.Generator, largest: float) -> _Style:
-        low, high = (0.25, 0.1, 0.1, 0.02, 0.0), (0.65, 0.4, 0.8, 0.3, 1.0)
-        smallest = min(_between(rng, 1.5, 8.0), max(1.0, largest / 2))
-        return _Style(*rng.uniform(low, high).tolist(), smallest, max(2.0, largest))
+        return _Style(
+            light=rng.uniform(0.25, 0.65),
+            contrast=rng.uniform(0.1, 0.4),
+            chroma=rng.uniform(0.1, 0.8),
+            grain=rng.uniform(0.02, 0.3),
+            boxes=rng.uniform(),
+            smallest=min(_between(rng, 1.5, 8.0), max(1.0, largest / 2)),
+            largest=max(2.0, largest),
+        )
 
     def colour(self, rng: np.random.Generator, channels: int) -> Array:
         """A number for each channel; most of it is common to all of them."""
