@@ -17,8 +17,7 @@ import msgspec
 import numpy as np
 
 from prunepass.ir import Graph, Node, NumpyExecutor, registry
-from prunepass.passes import Coupling, Group, State, couple, cut
-from prunepass.passes._calibrated import calibration_of
+from prunepass.passes import Coupling, Group, State, calibration_of, couple, cut
 from prunepass.passes.coupling import kept_axes
 
 from ._grail import scattered, with_plan

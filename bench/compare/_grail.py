@@ -17,8 +17,7 @@ import msgspec
 import numpy as np
 
 from prunepass.ir import NumpyExecutor, leaves, weighted_sum
-from prunepass.passes import State, couple, cut
-from prunepass.passes._calibrated import calibration_of
+from prunepass.passes import State, calibration_of, couple, cut
 from prunepass.passes.coupling import kept_axes
 from prunepass.passes.rewrites._rows import drawn_rows
 from prunepass.passes.rewrites._twins import Twins

@@ -7,6 +7,8 @@ from ._auto import choose_among as choose_among
 from ._auto import default_judge as default_judge
 from ._auto import output_change as output_change
 from ._auto import output_changes as output_changes
+from ._calibrated import calibration_of as calibration_of
+from ._calibration import Calibration as Calibration
 from ._files import write_text as write_text
 from ._observed import AUTO_SOURCE as AUTO_SOURCE
 from ._observed import source_named as source_named

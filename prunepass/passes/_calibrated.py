@@ -1,63 +1,69 @@
-"""Inputs to calibrate on: the user's data where there are any, else synthetic ones."""
+"""The calibration inputs of a pipeline, made once for all of its passes and for whoever judges its result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 
-from ..ir import Array, Graph, is_float
+from ..ir import Executor, Graph, NumpyExecutor
+from ._calibration import MANY, WELL, Calibration
+from ._calibration_data import split_data
 from ._state import State
-from .analyses import synthetic_inputs
+from .analyses import can_refine, mean_loss, norm_residuals, recognise, refined, trained_norms
+
+COUNT, HELD = 64, 16
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Inputs, some of them held out.
+def calibration_of(state: State, count: int = COUNT, held: int = HELD) -> Calibration:
+    """Data of the task where there are enough, a part of them held out; else the family that the model recognises.
 
-    Attributes:
-        fit: inputs by name to fit on.
-        held: inputs to judge on.
-        source: what they are; empty where none can be made.
-        losses: by family tried the distance to the trained normalisations.
-        norms: how many normalisations said so.
-        warnings: what is wrong with the inputs.
+    Made once for a graph and task, and left to whoever asks next.
+
+    Raises:
+        UsageError: the data do not fit the model.
     """
-
-    fit: tuple[Mapping[str, Array], ...]
-    held: tuple[Mapping[str, Array], ...]
-    source: str
-    losses: Mapping[str, float] = field(default_factory=dict)
-    norms: int = 0
-    warnings: tuple[str, ...] = ()
-
-
-def calibration_of(state: State, count: int = 64, held: int = 16) -> Calibration:
-    """Inputs for a graph: a part of the data of the task, or synthetic ones."""
-    graph, task = state.original, state.task
-    if task is not None and task.data is not None:
-        fed = tuple(_first(task.feeds(graph), count))
-        return Calibration(fed, (), "data")
-    if not all(is_float(graph.values[name].dtype) for name in graph.inputs):
-        return Calibration((), (), "")
-    made = [synthetic_inputs(graph, seed) for seed in range(_times(graph, count + held))]
-    return Calibration(tuple(made[: _times(graph, count)]), tuple(made[_times(graph, count) :]), "leaves")
+    if state.calibration is not None:
+        return state.calibration
+    made: dict[tuple[int, int, int], tuple[object, Calibration]]
+    made = state.original.memo("calibrations", lambda _: {})
+    key = id(state.task), count, held
+    if key not in made:
+        made[key] = state.task, _made(state, count, held)
+    return made[key][1]
 
 
-def _first(feeds: Iterable[object], count: int) -> Iterator[Mapping[str, Array]]:
-    left = count
-    for feed in feeds:
-        samples = feed.samples  # type: ignore[attr-defined]
-        if left <= 0:
-            return
-        inputs: Mapping[str, Array] = feed.inputs  # type: ignore[attr-defined]
-        yield (
-            inputs
-            if samples <= left
-            else {name: array[:left] if len(array) == samples else array for name, array in inputs.items()}
-        )
-        left -= samples
+def _made(state: State, count: int, held: int) -> Calibration:
+    graph, warnings = state.original, tuple[str, ...]()
+    if not graph.inputs:
+        return Calibration()
+    if state.task is not None and state.task.data is not None:
+        fit, apart, warnings = split_data(state.task, graph, count, held)
+        if fit:
+            return Calibration(fit, apart, "data", warnings=warnings)
+    opener = state.executor or NumpyExecutor
+    found = recognise(graph, opener(graph))
+    procedural = Calibration(
+        found.feeds(count, "fit"),
+        found.feeds(held, "held"),
+        found.family.name,
+        found.losses,
+        found.norms,
+        warnings,
+    )
+    return _refined(procedural, graph, opener, max(count, held))
 
 
-def _times(graph: Graph, count: int) -> int:
-    size = next((graph.values[name].shape[0] for name in graph.inputs if graph.values[name].shape), 1)
-    return -(-count // size)
+def _refined(
+    given: Calibration, graph: Graph, opener: Callable[[Graph], Executor], count: int
+) -> Calibration:
+    """The same moved towards the normalisations, where they are many and recognise no family well."""
+    if given.norms < MANY or given.losses[given.source] <= WELL or not can_refine(graph, count):
+        return given
+    fit, apart = (refined(graph, opener, feeds) for feeds in (given.fit, given.held))
+    if fit is None or apart is None:
+        return given
+    name = f"refined {given.source}"
+    loss = mean_loss(norm_residuals(opener(graph), trained_norms(graph), apart))
+    if loss >= given.losses[given.source]:
+        return given
+    return replace(given, fit=fit, held=apart, source=name, losses={**given.losses, name: loss})

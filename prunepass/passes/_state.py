@@ -11,6 +11,7 @@ from ._plan import Plan
 
 if TYPE_CHECKING:
     from ._auto import Choice
+    from ._calibration import Calibration
     from ._task import Task
     from .analyses import Observed, Statistic
     from .coupling import Coupling
@@ -43,6 +44,7 @@ class State:
         task: data, loss, evaluation and training, as far as the user gave them.
         asked: by source of statistics what passes of the pipeline want of it.
         seen: by source of statistics what was observed.
+        calibration: inputs that a repair is fitted on and judged on.
         proof: that ``graph`` computes what ``original`` computes with the cut channels masked.
         progress: is told how far the pass at work is, from 0 to 1.
         executor: opens what runs ``original``, or what a cut makes of it, by the host's own operators.
@@ -68,6 +70,7 @@ class State:
     executor: Callable[[Graph], Executor] | None = None
     asked: Mapping[str, tuple[Statistic, ...]] | None = None
     seen: Mapping[str, Observed] | None = None
+    calibration: Calibration | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod

@@ -226,7 +226,7 @@ def test_files_that_hold_something_else_are_told(tmp_path: Path) -> None:
         task_of(tmp_path / "empty")
     (tmp_path / "empty" / "a.png").write_bytes(b"nothing")
     net = Builder()
-    with pytest.raises(UsageError, match="cannot be read as an image"):
+    with pytest.raises(UsageError, match=r"none of the 1 images can be read: a\.png"):
         list(task_of(tmp_path / "empty").feeds(net.graph(net.input(1, 3, 4, 4))))
     with pytest.raises(UsageError, match="no data for a model whose inputs have the shapes"):
         list(task_of(tmp_path / "empty").feeds(two_inputs()))

@@ -3,6 +3,10 @@
 from ._constants import Constant as Constant
 from ._constants import constants as constants
 from ._constants import silences as silences
+from ._drawn import Drawer as Drawer
+from ._drawn import Feeds as Feeds
+from ._drawn import Scaling as Scaling
+from ._drawn import default_family as default_family
 from ._finite import refuse_not_finite as refuse_not_finite
 from ._importance import Shares as Shares
 from ._importance import importance as importance
@@ -25,6 +29,10 @@ from ._observe import Feed as Feed
 from ._observe import Observed as Observed
 from ._observe import Source as Source
 from ._observe import places_of as places_of
+from ._recognise import Recognised as Recognised
+from ._recognise import recognise as recognise
+from ._refine import can_refine as can_refine
+from ._refine import refined as refined
 from ._refit import changed_sums as changed_sums
 from ._refit import grid_of as grid_of
 from ._refit import refitted as refitted
@@ -50,4 +58,8 @@ from ._stored import from_file as from_file
 from ._stored import from_mapping as from_mapping
 from ._synthetic import dead_leaves as dead_leaves
 from ._synthetic import synthetic_inputs as synthetic_inputs
+from ._trained_norms import mean_loss as mean_loss
+from ._trained_norms import norm_residuals as norm_residuals
+from ._trained_norms import trained_norms as trained_norms
+from .families import Family as Family
 from .statistics import Statistic as Statistic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from ._inputs import TARGETS
 
 BATCH = 32
 """Samples in a batch where the data come in one piece."""
+_NAMED = 3
+"""Files that a message names."""
 _IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -87,10 +89,21 @@ class Images:
 
     Attributes:
         files: with the class of each, -1 where there are none.
+        skipped: names of files that turned out not to be images.
     """
 
     files: tuple[tuple[Path, int], ...]
     batch: int = BATCH
+    skipped: list[str] = field(default_factory=list[str], repr=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Names of files that could not be read, as far as files have been read."""
+        if not self.skipped:
+            return ()
+        more = len(self.skipped) - _NAMED
+        named = ", ".join(self.skipped[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return (f"{len(self.skipped)} of {len(self.files)} images cannot be read and are left out: {named}",)
 
     @staticmethod
     def of(folder: Path) -> Images:
@@ -111,11 +124,33 @@ class Images:
 
     def of_graph(self, graph: Graph) -> Iterator[tuple[Any, Any]]:
         """Batches in the size and form of the graph's only input: cut to its middle, floats from 0 to 1."""
-        form = _Form.of(graph)
+        form, read = _Form.of(graph), 0
         for at in range(0, len(self.files), self.batch):
-            part = self.files[at : at + self.batch]
-            classes = np.array([number for _, number in part])
-            yield (np.stack([form.read(file) for file, _ in part]),), None if np.any(classes < 0) else classes
+            found = [
+                (image, number)
+                for file, number in self.files[at : at + self.batch]
+                for image in [self._read(form, file)]
+                if image is not None
+            ]
+            if found:
+                read += len(found)
+                classes = np.array([number for _, number in found])
+                images = np.stack([image for image, _ in found])
+                yield (images,), None if np.any(classes < 0) else classes
+        if not read:
+            raise UsageError(
+                f"none of the {len(self.files)} images can be read: {', '.join(self.skipped[:_NAMED])}",
+                where=str(self.files[0][0].parent),
+            )
+
+    def _read(self, form: _Form, file: Path) -> Array | None:
+        """One image; None, and its name noted, where it cannot be read."""
+        try:
+            return form.read(file)
+        except OSError:
+            if file.name not in self.skipped:
+                self.skipped.append(file.name)
+            return None
 
 
 @dataclass(frozen=True)
@@ -144,7 +179,11 @@ class _Form:
         )
 
     def read(self, file: Path) -> Array:
-        """One image: its short side fitted, its middle taken."""
+        """One image: its short side fitted, its middle taken.
+
+        Raises:
+            OSError: the file is no image, or a broken one.
+        """
         try:
             from PIL import Image
         except ImportError as error:
@@ -152,8 +191,12 @@ class _Form:
         try:
             with Image.open(file) as opened:
                 image = opened.convert({1: "L", 3: "RGB", 4: "RGBA"}[self.colours])
-        except (OSError, SyntaxError) as error:
-            raise UsageError(f"it cannot be read as an image: {error}", where=str(file)) from error
+        except (
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:  # of broken PNG and TIFF files
+            raise OSError(f"it cannot be read as an image: {error}") from error
         scale = max(self.width / image.width, self.height / image.height)
         size = max(self.width, round(image.width * scale)), max(self.height, round(image.height * scale))
         left, top = (size[0] - self.width) // 2, (size[1] - self.height) // 2
