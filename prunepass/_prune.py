@@ -193,7 +193,7 @@ def _advised(session: Session) -> Iterator[None]:
 
 
 def _taken(run: Run, driver: Driver, asked: Options) -> tuple[Attempt, Evaluation | None]:
-    """What the driver takes, finished, with what ``evaluate`` gives of the original and of it."""
+    """The attempt that the driver takes, finished, with what ``evaluate`` gives of the original and of it."""
     found = driven(driver, run)
     before = run.evaluate(run.original()).accuracy if run.evaluates else None
     taken = finished(run, found, allow_slower=asked.allow_slower)

@@ -1,4 +1,4 @@
-"""What a weighted sum adds up, told by its rule: the leaves of its weight, and rows of its data."""
+"""Terms of a weighted sum, told by its rule: the leaves of its weight, and rows of its data."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class WeightedSum:
         return np.asarray(whole.transpose(np.argsort(order)).reshape(self.call.shape(self.weight)))
 
     def terms(self, x: Array, rows: Index) -> Array:
-        """What each position adds up, ``(rows, groups, terms)``."""
+        """The terms that each position adds up, ``(rows, groups, terms)``."""
         assert self.op.terms is not None
         return self.op.terms(self.call, x, rows)
 
@@ -118,7 +118,7 @@ def weighted_sum(graph: Graph, node: Node) -> WeightedSum | None:
 
 
 def _sample_axis(graph: Graph, name: str) -> tuple[int, int | None]:
-    """How many samples there are, and the axis of a value along which they lie."""
+    """Number of samples, and the axis of a value along which they lie."""
     shapes = {one: graph.values[one].shape for one in graph.inputs if graph.values[one].shape}
     samples = next((shape[0] for shape in shapes.values()), 1)
     batched = frozenset((one, 0) for one, shape in shapes.items() if shape[0] == samples)

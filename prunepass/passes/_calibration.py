@@ -33,7 +33,7 @@ class Calibration:
 
     @property
     def sure(self) -> str:
-        """Whether these inputs are like those of the model's task: ``data``, ``well``, ``little`` or ``not``."""
+        """Say whether these inputs are like those of the model's task: ``data``, ``well``, ``little`` or ``not``."""
         if self.source in ("data", ""):
             return "data" if self.source else "not"
         if not self.norms:

@@ -70,7 +70,7 @@ class Reconstruct:
         return replace(state, graph=cut(state.original, found.plan))
 
     def _done(self, state: State) -> bool:
-        """Whether the plan came with its repair."""
+        """Return whether the plan came with its repair."""
         before = state.reconstruction
         return before is not None and before.plan is state.plan
 

@@ -103,7 +103,7 @@ class _Views:
 
     @property
     def computed(self) -> frozenset[str]:
-        """What nodes of the whole model compute: the cut one computes it too."""
+        """Values that nodes of the whole model compute: the cut one computes them too."""
         return frozenset(name for node in self.graph.nodes for name in node.outputs)
 
     def check_other(self, model: ir.Model, after: Graph) -> None:

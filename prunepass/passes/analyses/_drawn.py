@@ -21,7 +21,7 @@ SIDES = ("fit", "held", "choice")
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is multiplied with and added to each channel of what a family draws; a single number goes for all."""
+    """Factor and offset of each channel of a family's samples; a single number goes for all."""
 
     factor: tuple[float, ...] = (1.0,)
     offset: tuple[float, ...] = (0.0,)
@@ -96,7 +96,7 @@ class Drawer:
 
 
 def standard(family: Family, form: Form) -> Scaling:
-    """What gives the family's samples of one form mean 0 and variance 1."""
+    """Scaling that gives the family's samples of one form mean 0 and variance 1."""
     drawn = np.stack([family.draw(np.random.default_rng((len(SIDES), at)), form) for at in range(4)])
     deviation = max(float(drawn.std()), 1e-6)
     return Scaling((1 / deviation,), (-float(drawn.mean()) / deviation,))

@@ -45,7 +45,7 @@ def _carried(graph: Graph, node: Node, position: int) -> Iterator[str]:
 
 
 def _made(graph: Graph, node: Node, position: int, number: int) -> tuple[Array, ...]:
-    """What the node makes where it reads nothing but ``number``; empty where it refuses it."""
+    """Results of the node where it reads nothing but ``number``; empty where it refuses it."""
     value = graph.values[str(node.inputs[position])]
     if value.dtype == "bool":
         return ()

@@ -31,7 +31,7 @@ Opener = Callable[[Graph], Executor]
 
 
 def can_refine(graph: Graph, count: int) -> bool:
-    """Whether gradients of so many samples take a bounded time and memory, and every input has samples."""
+    """Return whether gradients of so many samples take a bounded time and memory, and every input has samples."""
     size = Drawer.of(graph).size
     work = 3 * STEPS * count * graph_cost(graph).macs / size
     memory = 4 * sum(prod(value.shape) for value in graph.values.values()) / size * count

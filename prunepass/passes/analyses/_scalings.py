@@ -1,4 +1,4 @@
-"""How a model wants its inputs scaled: the usual ways, and the one that its first normalisation implies.
+"""Scalings of a model's inputs: the usual ways, and the one that its first normalisation implies.
 
 Whoever trained the model took pictures from 0 to 1, from -1 to 1, from 0 to 255 or with mean 0 and variance 1, or
 something of each channel's own. What the first normalisation reads depends on little else than that and the first

@@ -19,7 +19,7 @@ _WORST = 10.0
 
 @dataclass(frozen=True, eq=False)
 class TrainedNorm:
-    """What one normalisation says of a value that it reads.
+    """Trained statistics of a value that one normalisation reads.
 
     Attributes:
         node: its name.
@@ -35,7 +35,7 @@ class TrainedNorm:
     deviation: Array
 
     def residual(self, mean: Any, deviation: Any) -> Array:
-        """What is wrong with each channel's mean and deviation, in units of the trained one: (2, channels)."""
+        """Differences of each channel's mean and deviation, in units of the trained one: (2, channels)."""
         return np.stack([(mean - self.mean) / self.deviation, deviation / self.deviation - 1])
 
 
@@ -89,7 +89,7 @@ def first_norms(graph: Graph) -> tuple[TrainedNorm, ...]:
 def norm_residuals(
     executor: Executor, norms: Sequence[TrainedNorm], feeds: Iterable[Mapping[str, Array]]
 ) -> tuple[Array, ...]:
-    """What each normalisation finds wrong with all feeds together, see :meth:`TrainedNorm.residual`.
+    """Residuals of each normalisation over all feeds together, see :meth:`TrainedNorm.residual`.
 
     Only values that normalisations read are looked at, one at a time; what is kept is a few numbers a channel.
     """

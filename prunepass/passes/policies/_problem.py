@@ -186,7 +186,7 @@ class Problem:
         return f"all {len(prunable)} prunable groups are at their least width{self._by_ratios()} and {said}"
 
     def _by_ratios(self) -> str:
-        """How many of the groups the user's own ratios hold, and by which."""
+        """Number of groups that the user's own ratios hold, and by which."""
         held = fractions_of(self.coupling, self.ratios)
         if not held:
             return ""

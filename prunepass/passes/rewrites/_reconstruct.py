@@ -89,8 +89,8 @@ def reconstruct(
     return _Walk(Twins(coupling.graph, plan, feeds, opener), options or FitOptions()).run()
 
 
-class _Walk:
-    """One walk along the graph."""
+class _Fits:
+    """The params that a walk has fitted so far, and its notes on the others."""
 
     def __init__(self, twins: Twins, options: FitOptions) -> None:
         self.twins, self.options = twins, options
@@ -104,6 +104,33 @@ class _Walk:
         self.ridges: dict[str, float | None] = {}
         self.errors: dict[str, float] = {}
         self.settled: set[str] = set()
+
+    def _role(self, node: Node, role: str) -> str | None:
+        """The param that only ``node`` reads, at the operand of this name."""
+        step = self.follower.step(node)
+        at = step.op.position(role)
+        return None if at is None else self.follower.param(step, at)
+
+    def _store(self, name: str, data: Array) -> None:
+        """Put ``data`` in place of a param, rounded to what its type holds."""
+        old = self.small.params[name]
+        typed = np.asarray(data).reshape(old.shape).astype(old.read().dtype)
+        self.twins.params[name] = as_stored(typed, old.dtype)
+
+    def _planned(self) -> Plan:
+        """The plan with what was fitted in the uncut params."""
+        pair, plan = self.twins.base, self.twins.plan
+        before = plan.shifted(self.twins.graph)
+        tensors = dict(plan.tensors)
+        for name, data in self.twins.params.items():
+            whole = before[name] if name in before else self.twins.graph.params[name].read()
+            tensors[name] = _scattered(pair, name, np.array(whole), data)
+        shifts = {name: amounts for name, amounts in plan.shifts.items() if name not in self.twins.params}
+        return msgspec.structs.replace(plan, tensors=tensors, shifts=shifts)
+
+
+class _Walk(_Fits):
+    """One walk along the graph."""
 
     def run(self) -> Reconstruction:
         twins, small = self.twins, {node.name: node for node in self.small.nodes}
@@ -225,12 +252,6 @@ class _Walk:
         read = str(node.inputs[step.data[0]])
         return read not in self.settled or not is_slope(self.small, Reader(step, step.data[0]))
 
-    def _role(self, node: Node, role: str) -> str | None:
-        """The param that only ``node`` reads, at the operand of this name."""
-        step = self.follower.step(node)
-        at = step.op.position(role)
-        return None if at is None else self.follower.param(step, at)
-
     def _fit_affine(self, at: int, node: Node) -> None:
         twins, name = self.twins, str(node.outputs[0])
         step, scale, shift = self.follower.step(node), self._role(node, "scale"), self._role(node, "shift")
@@ -257,23 +278,6 @@ class _Walk:
         for chunk in range(len(twins.chunks)):
             made = twins.pruned(name, chunk)
             twins.replace(name, chunk, (made * gain + offset).astype(made.dtype))
-
-    def _store(self, name: str, data: Array) -> None:
-        """Put ``data`` in place of a param, rounded to what its type holds."""
-        old = self.small.params[name]
-        typed = np.asarray(data).reshape(old.shape).astype(old.read().dtype)
-        self.twins.params[name] = as_stored(typed, old.dtype)
-
-    def _planned(self) -> Plan:
-        """The plan with what was fitted in the uncut params."""
-        pair, plan = self.twins.base, self.twins.plan
-        before = plan.shifted(self.twins.graph)
-        tensors = dict(plan.tensors)
-        for name, data in self.twins.params.items():
-            whole = before[name] if name in before else self.twins.graph.params[name].read()
-            tensors[name] = _scattered(pair, name, np.array(whole), data)
-        shifts = {name: amounts for name, amounts in plan.shifts.items() if name not in self.twins.params}
-        return msgspec.structs.replace(plan, tensors=tensors, shifts=shifts)
 
 
 def _scattered(pair: Pair, name: str, whole: Array, data: Array) -> Array:

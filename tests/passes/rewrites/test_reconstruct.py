@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 
 from prunepass.ir import Array, Graph, NumpyExecutor, UsageError, gather
-from prunepass.passes import Pipeline, Plan, Task, couple, cut, fingerprint, plan_for, prove
+from prunepass.passes import (
+    Calibration,
+    Pipeline,
+    Plan,
+    Task,
+    _repairs,
+    couple,
+    cut,
+    fingerprint,
+    plan_for,
+    prove,
+)
 from prunepass.passes.coupling import kept_axes
 from prunepass.passes.rewrites import FitOptions, Reconstruction, reconstruct
 from tests.graphs import Builder, chain, residual
@@ -209,7 +220,8 @@ def test_the_pass_stands_between_choice_and_cut_and_leaves_its_facts() -> None:
     assert told[-1] == 1
 
 
-def test_where_no_inputs_can_be_made_known_means_move_into_biases() -> None:
+def test_where_no_inputs_can_be_made_known_means_move_into_biases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_repairs, "calibration_of", lambda state, count: Calibration())
     net = Builder(seed=1)
     words = net.add("embedding", net.weight(5, 8), net.input(2, 4, dtype="int64"))
     x = net.add("permute", net.linear(words, 8, path="a"), order=(0, 2, 1))

@@ -28,7 +28,7 @@ class Form:
 
     @property
     def last(self) -> bool:
-        """Whether channels are behind the positions."""
+        """Return whether channels are behind the positions."""
         return len(self.shape) > 1 and self.shape[-1] <= _COLOURS < self.shape[0]
 
     @property
@@ -42,12 +42,12 @@ class Form:
 
     @property
     def numbers(self) -> bool:
-        """Whether it holds measurements: floats, or bytes laid out as an image."""
+        """Return whether it holds measurements: floats, or bytes laid out as an image."""
         return is_float(self.dtype) or (self.dtype == "uint8" and self.coloured and len(self.space) > 1)
 
     @property
     def coloured(self) -> bool:
-        """Whether it has as few channels as a picture."""
+        """Return whether it has as few channels as a picture."""
         return self.channels <= _COLOURS
 
     def placed(self, sample: Array) -> Array:

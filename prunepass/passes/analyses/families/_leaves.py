@@ -46,7 +46,7 @@ class Leaves:
 
 @dataclass(frozen=True)
 class _Style:
-    """What the leaves of one image have in common.
+    """Parameters that the leaves of one image share.
 
     Attributes:
         light: the middle of their colours.

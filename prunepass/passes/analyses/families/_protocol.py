@@ -16,7 +16,7 @@ class Family(Protocol):
     name: ClassVar[str]
 
     def suits(self, form: Form) -> float:
-        """How much an input of this form looks like the family: 0 if it cannot be one, 1 if it is the usual one."""
+        """Likeness of an input of this form to the family: 0 if it cannot be one, 1 if it is the usual one."""
         ...
 
     def draw(self, rng: np.random.Generator, form: Form) -> Array:

@@ -37,7 +37,7 @@ class Strokes:
 
 
 def _rows(rng: np.random.Generator, height: int, width: int) -> Array:
-    """How much ink there is at every position, from 0 to 1."""
+    """Ink at every position, from 0 to 1."""
     ink = np.zeros((height, width), np.float32)
     tall = float(np.exp(rng.uniform(np.log(2.0), np.log(max(3.0, height / 7)))))
     margin = int(rng.uniform(0, 0.12) * width)
