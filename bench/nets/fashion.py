@@ -69,7 +69,7 @@ def _moved(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.nets.fashion", description=__doc__)
-    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, default=Path("fashion.pt"), help="go on from here")
     given = parser.parse_args()
