@@ -49,7 +49,8 @@ def kind_of(rule: Rule, data: int, leaf: Dim) -> int:
 
 
 def parts_of(dims: Dims) -> list[Dim]:
-    return [leaf for dim in dims for leaf in leaves(dim)]
+    """Leaves of all dims; those of one entry are nothing to count, and products leave them out."""
+    return [leaf for dim in dims for leaf in leaves(dim) if leaf.size != 1]
 
 
 def among(leaf: Dim, others: Iterable[Dim]) -> bool:

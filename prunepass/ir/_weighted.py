@@ -18,7 +18,7 @@ from ._dims import Dim, Index, leaves
 from ._graph import Array, Graph, Node
 from ._op import Call, Op, Rule
 from ._registry import registry
-from ._terms import kind_of, others, parts_of, rows_at
+from ._terms import among, kind_of, others, parts_of, rows_at
 from ._verify import rule_of
 
 
@@ -107,6 +107,12 @@ def weighted_sum(graph: Graph, node: Node) -> WeightedSum | None:
     data = next((at for at in range(len(node.inputs)) if node.inputs[at] in graph.values), None)
     if weight is None or data is None or rule.operands[weight] is None:
         return None
+    if (op.operand(data), op.operand(weight)) != (op.operand(0), "weight"):
+        return None  # a weight on the other side: the declaration of the terms is about the data there
+    made = parts_of(rule.results[0])
+    free = (leaf for leaf in parts_of(rule.operands[weight] or ()) if kind_of(rule, data, leaf) < 2)
+    if not all(among(leaf, made) for leaf in free):
+        return None  # an axis of one entry that stands for several
     sizes = [1, 1, 1]
     for leaf in parts_of(rule.operands[weight] or ()):
         sizes[kind_of(rule, data, leaf)] *= leaf.size

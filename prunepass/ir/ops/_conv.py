@@ -8,6 +8,7 @@ contracted and the channel passes through. The batch dim may be missing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod as product
 from typing import Any, NamedTuple
 
@@ -210,21 +211,36 @@ _FLOW = contraction(_inflow)
 
 
 def _terms(call: Call, x: Array, rows: Index) -> Array:
-    """The taps of the window at each position, channel by channel."""
+    """The taps of the window at each position, channel by channel; 0 where none reaches it."""
     plan = _plan(call)
     rank = len(plan.space)
     lead = x.shape[: -rank - 1]
-    wide = pad_spatial(x, plan.windows.pads)
+    wide = x if plan.transposed else pad_spatial(x, plan.windows.pads)
     last = np.moveaxis(wide, -rank - 1, -1)
-    first, *places = np.unravel_index(rows, (product(lead), *plan.out))
     last = last.reshape(product(lead), *last.shape[len(lead) :])
-    each = zip(places, np.meshgrid(*map(np.arange, plan.windows.kernel), indexing="ij"), plan.windows.stride,
-               plan.windows.dilation, strict=True)  # fmt: skip
-    at = tuple(place[:, None] * stride + tap.ravel() * step for place, tap, stride, step in each)
-    where = (first[:, None], *at)
-    met = last[where]
+    first, *places = np.unravel_index(rows, (product(lead), *plan.out))
+    index, there = _taps_at(plan, places)
+    where: tuple[Index, ...] = (first[:, None], *index)
+    met = last[where] * there[..., None]
     grouped = met.reshape(len(rows), met.shape[1], plan.groups, -1)
     return np.asarray(grouped.transpose(0, 2, 3, 1).reshape(len(rows), plan.groups, -1))
+
+
+def _taps_at(plan: _Plan, places: Sequence[Index]) -> tuple[list[Index], Array]:
+    """By axis the entry of the data that each tap meets, ``(positions, taps)``, and whether there is one."""
+    windows, index = plan.windows, list[Index]()
+    taps = np.meshgrid(*map(np.arange, windows.kernel), indexing="ij")
+    there = np.ones((len(places[0]), taps[0].size), bool)
+    each = zip(places, taps, windows.stride, windows.dilation, windows.pads, plan.space, strict=True)
+    for place, tap, stride, step, pads, size in each:
+        if not plan.transposed:
+            index.append(place[:, None] * stride + tap.ravel() * step)
+            continue
+        from_tap = place[:, None] + pads[0] - tap.ravel() * step
+        at = from_tap // stride
+        there &= (from_tap % stride == 0) & (at >= 0) & (at < size)
+        index.append(np.clip(at, 0, size - 1))
+    return index, there
 
 
 ops = (
@@ -259,5 +275,6 @@ ops = (
             ),
         ),
         shift_out=2,
+        terms=_terms,
     ),
 )
