@@ -125,7 +125,10 @@ def _show(face: Face, result: Result, out: str | None) -> None:
         candidates = f" (output change of each candidate: {changes})" if changes else ""
         face.show(f"score: {report.score}{candidates}")
     if report.change is not None:
-        face.show(f"output change: {report.change}")
+        where = " after the repair, on inputs held out" if report.fitted else ""
+        face.show(f"output change{where}: {report.change}")
+    if report.fitted:
+        face.show(f"repair: {report.fitted}")
     if report.proof is not None:
         face.show(f"proof: {report.proof}")
     for note in report.notes():

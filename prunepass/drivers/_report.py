@@ -24,6 +24,7 @@ from ..passes import (
     left_inexact,
     macs_by_layer,
 )
+from ._repaired import change_after, fitted_on
 from ._wiring import DrawnLayer, drawn_layers
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ class Report:
         score: the score that was used, with the output change of each candidate where it was measured.
         layers: multiply-accumulates of every layer that has some.
         wiring: the network as it is drawn, for pages; not part of the JSON.
-        change: of the score that was taken, output by output; None where nothing was tried.
+        change: of the outputs, one by one: on inputs held out from the fit where weights were fitted, else on those
+            that the score was chosen by; None where nothing was tried.
+        fitted: what was fitted on which inputs; empty where nothing was.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
@@ -115,6 +118,7 @@ class Report:
     rounds: tuple[Round, ...] = ()
     ended: str = ""
     wiring: tuple[DrawnLayer, ...] = ()
+    fitted: str = ""
     evaluation: Evaluation | None = None
 
     def to_json(self, *, timing: bool = False) -> str:
@@ -128,7 +132,7 @@ class Report:
             del data[measured]
         if self.dead is None:
             del data["dead"]
-        for optional in ("rounds", "ended", "evaluation"):
+        for optional in ("rounds", "ended", "fitted", "evaluation"):
             if not data[optional]:
                 del data[optional]
         for row in data.get("rounds", ()):
@@ -267,7 +271,8 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         unread=unread_names(state.original),
         seconds=tuple(timings.seconds),
         dead=_dead(plan),
-        change=choice.change if choice else None,
+        change=change_after(state),
+        fitted=fitted_on(state),
         layers=layer_rows(state.original, state.graph),
         wiring=drawn_layers(state.original, state.graph),
     )

@@ -61,6 +61,7 @@ from .coupling import Member as Member
 from .coupling import ReadPlace as ReadPlace
 from .coupling import couple as couple
 from .coupling import find_group as find_group
+from .coupling import kept_axes as kept_axes
 from .coupling import reads as reads
 from .policies import DamageCurves as DamageCurves
 from .policies import Grain as Grain
@@ -75,6 +76,7 @@ from .policies import least_widths as least_widths
 from .policies import multiples as multiples
 from .policies import policy_of as policy_of
 from .proof import ChangedOutput as ChangedOutput
+from .proof import Judge as Judge
 from .proof import OutputChange as OutputChange
 from .proof import Proof as Proof
 from .proof import check_masked as check_masked

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ..ir import NumpyExecutor, UsageError
 from ._calibrated import calibration_of
+from ._calibration import Calibration
 from ._standard import Compensate
 from ._state import State
 from .coupling import couple
@@ -60,11 +61,12 @@ class Reconstruct:
         plan = state.need("plan", self.name)
         if not plan.cuts or self._done(state):
             return state
-        found = self._found(state)
+        inputs = calibration_of(state, self.count)
+        found = self._found(state, inputs)
         if found is None or not found.refitted:
             return Compensate()(state.having(reconstruction=found))
         repair = Compensation(found.plan, found.refitted, found.unrepaired, ())
-        state = state.having(plan=found.plan, reconstruction=found, compensation=repair)
+        state = state.having(plan=found.plan, reconstruction=found, compensation=repair, calibration=inputs)
         if state.graph is state.original:
             return state
         return replace(state, graph=cut(state.original, found.plan))
@@ -74,13 +76,12 @@ class Reconstruct:
         before = state.reconstruction
         return before is not None and before.plan is state.plan
 
-    def _found(self, state: State) -> Reconstruction | None:
-        feeds = calibration_of(state, self.count).fit
-        if not feeds:
+    def _found(self, state: State, inputs: Calibration) -> Reconstruction | None:
+        if not inputs.fit:
             return None
         how = FitOptions(self.rows, self._ridges(), self.rare, state.progress or _silent)
         opener = state.executor or NumpyExecutor
-        return reconstruct(couple(state.original), state.need("plan", self.name), feeds, opener, how)
+        return reconstruct(couple(state.original), state.need("plan", self.name), inputs.fit, opener, how)
 
 
 def _silent(share: float) -> None:

@@ -142,12 +142,16 @@ def _unread(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _notes(report: Report) -> tuple[str, ...]:
+    fitted = getattr(report, "fitted", "")
     changes = ", ".join(f"{name} {change:.3g}" for name, change in sorted(report.changes.items()))
     tried = f"; output change on synthetic inputs of each candidate: {changes}" if changes else ""
     notes = [f"Channels were chosen by the score “{report.score}”{tried}."] if report.score else []
     if report.change is not None:
-        notes.append(f"Share lost of the channels of the outputs on synthetic inputs: {report.change}.")
-    if report.repaired or report.unrepaired:
+        where = "on inputs held out from the fit" if fitted else "on synthetic inputs"
+        notes.append(f"Share lost of the channels of the outputs {where}: {report.change}.")
+    if fitted:
+        notes.append(f"Repair: {fitted}.")
+    if (report.repaired or report.unrepaired) and not fitted:
         notes.append(f"Biases took over the means of {len(report.repaired)} cut groups.")
     if report.host is not None and report.host.drawn:
         drawn = ", ".join(report.host.drawn)

@@ -117,3 +117,25 @@ def outputs(model: Any, held: torch.Tensor) -> list[Any]:
     name = session.get_inputs()[0].name
     parts = [session.run(None, {name: held[at : at + 1].numpy()}) for at in range(len(held))]
     return [np.concatenate(one) for one in zip(*parts, strict=True)]
+
+
+def test_a_report_says_what_was_fitted_on_which_inputs_and_judges_on_others() -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 8, 3),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(8, 4, 3),
+    )
+    x = torch.randn(2, 3, 10, 10)
+    task = pp.task_of([torch.randn(2, 3, 10, 10) for _ in range(24)])
+    options = {"score": "l2", "budget": "channels=0.5", "task": task}
+    fitted = pp.prune(model.eval(), x, repair="reconstruct", **options).report
+    assert "inputs of the user's data" in fitted.fitted
+    assert fitted.change is not None
+    assert '"fitted"' in fitted.to_json()
+    plain = pp.prune(model.eval(), x, repair="none", **options).report
+    assert plain.fitted == ""
+    assert plain.change is None
+    assert '"fitted"' not in plain.to_json()
