@@ -12,6 +12,7 @@ import pytest
 from prunepass import backends, drivers
 from prunepass.ir import BackendError, PrunepassError, Table, UsageError, registry
 from prunepass.passes import passes, policies, scores
+from prunepass.passes.analyses.families import families
 from tests.plugins import Installer
 
 CONFIGURED = """
@@ -78,6 +79,7 @@ KINDS = (
     Kind("score", "prunepass.scores", scores.get, scores.names, builtin="l1"),
     Kind("policy", "prunepass.policies", lambda name: policies.policies()[name], policies.policies),
     Kind("driver", "prunepass.drivers", lambda name: drivers.drivers()[name], drivers.drivers),
+    Kind("family of inputs", "prunepass.families", lambda name: families()[name], families, builtin="leaves"),
     Kind("backend", "prunepass.backends", backends.get, backends.names, BACKEND, "torch", BackendError),
     Kind("operator family", "prunepass.ops", lambda name: registry(), lambda: (), OPS),
 )

@@ -18,7 +18,7 @@ from .families import Family, Form
 
 _FITTED = 8
 """More channels than this are not scaled one by one."""
-_SAMPLES, _STEPS, _STEP, _FAR = 8, 6, 1e-2, 10.0
+_SAMPLES, _STEPS, _STEP, _FAR, _TIED = 8, 6, 1e-2, 10.0, 0.03
 
 Residuals = Callable[[Scaling], Sequence[Array]]
 
@@ -74,6 +74,9 @@ def _fitted(residuals: Residuals, start: Scaling, channels: int) -> Scaling:
     def at(number: Array) -> Array:
         found = residuals(_scaling(number, channels))
         flat = [one.ravel() / np.sqrt(one.size) for one in found]
+        # Channels that are much alike are told apart by nothing else: they are scaled alike.
+        each = (number / unit * _STEP).reshape(2, channels)
+        flat.append(_TIED * (each - each.mean(axis=1, keepdims=True)).ravel())
         return np.asarray(np.nan_to_num(np.clip(np.concatenate(flat), -_FAR, _FAR)))
 
     factors, offsets = (np.broadcast_to(one, channels) for one in (start.factor, start.offset))
