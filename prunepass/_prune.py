@@ -101,8 +101,9 @@ def _select(asked: Options) -> Select:
 def _repair(asked: str | Pass) -> tuple[Pass, ...]:
     if not isinstance(asked, str):
         return (asked,)
-    named = passes()[asked] if asked == "reconstruct" else standard.Compensate
-    return () if asked == "none" else (named(),)
+    if asked == "none":
+        return ()
+    return (standard.Compensate() if asked == "auto" else made_by(passes(), asked),)
 
 
 def pipeline_of(asked: Options) -> Pipeline:

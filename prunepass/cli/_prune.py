@@ -76,7 +76,7 @@ def _checked(model: str, asked: Options, config: str | None, dry_run: bool) -> L
 
 
 def _tensors(asked: Options) -> str | None:
-    """Where the plan's tensors shall be; it finds them beside it."""
+    """Path that the plan's tensors shall have; it finds them beside it."""
     from ..ir import UsageError
     from ..passes import Tensors
 

@@ -136,11 +136,11 @@ class _Interval:
 
     @property
     def closed(self) -> bool:
-        """Whether there is nothing left in between."""
+        """Return whether there is nothing left in between."""
         return self.high - self.low < _CLOSE or not self.low <= self.at <= self.high
 
     def after(self, *, held: bool) -> _Interval:
-        """What is left once it is known whether ``at`` holds."""
+        """The span that is left once it is known whether ``at`` holds."""
         return self.above() if held == self.narrow else self.below()
 
     def above(self) -> _Interval:

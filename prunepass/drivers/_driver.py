@@ -45,7 +45,7 @@ def driver_of(given: str | Driver | None, pipeline: Any) -> Driver:
 
 
 def driven(driver: Callable[[Run], Any], run: Run) -> Attempt:
-    """What ``driver`` takes.
+    """The attempt that ``driver`` takes.
 
     Raises:
         UsageError: it gave nothing that can be taken.

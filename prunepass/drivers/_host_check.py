@@ -128,7 +128,7 @@ def _tolerance(small: Graph) -> float:
 
 
 def _pairs(made: Mapping[str, Array], small: Graph, feeds: Mapping[str, Array], dtype: str) -> Pairs:
-    """What the host makes of every output, and what the reference makes of it."""
+    """Outputs of the host, and those of the reference."""
     names = frozenset(small.outputs)
     values = {name: array for name, array in walk(small, feeds, dtype=dtype, keep_all=False) if name in names}
     return {
@@ -172,7 +172,7 @@ def _error(got: Array, want: Array, *, exact: bool) -> float:
 
 
 def _coarsest(graph: Graph) -> float:
-    """What the coarsest type rounds by that any output has gone through: half precision is often cast at the end."""
+    """Rounding of the coarsest type that any output has gone through: half precision is often cast at the end."""
     passed = {name: _EPS.get(graph.values[name].dtype, 0.0) for name in graph.inputs}
     for node in graph.nodes:
         read = max((passed.get(name, 0.0) for name in node.inputs if name is not None), default=0.0)
@@ -182,7 +182,7 @@ def _coarsest(graph: Graph) -> float:
 
 
 def _rounding(graph: Graph) -> float:
-    """What the model's own types round by, at worst."""
+    """Rounding of the model's own types, at worst."""
     return max((_EPS.get(value.dtype, 0.0) for value in graph.values.values()), default=0.0)
 
 

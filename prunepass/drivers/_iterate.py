@@ -127,6 +127,6 @@ def _between(goal: Budget, done: float) -> Budget:
 
 
 def _met(budget: Budget, attempt: Attempt) -> bool:
-    """Whether a step before went so far."""
+    """Return whether a step before went so far."""
     now, original = graph_cost(attempt.graph), graph_cost(attempt.whole)
     return budget.met({kind: now[kind] for kind in budget.counted}, original)

@@ -52,7 +52,7 @@ class Judging(Rounds):
 
     @property
     def evaluates(self) -> bool:
-        """Whether the task tells how good a model is."""
+        """Return whether the task tells how good a model is."""
         return getattr(self.task, "evaluate", None) is not None
 
     def evaluate(self, attempt: Attempt) -> Attempt:
@@ -65,7 +65,7 @@ class Judging(Rounds):
         return replace(attempt, accuracy=self.figure(attempt.graph, lambda: self._asked(attempt)))
 
     def figure(self, graph: Graph, work: Callable[[], float]) -> float:
-        """What ``evaluate`` gives of ``graph``, by ``work`` where it was not asked before."""
+        """Quality of ``graph`` by ``evaluate``, by ``work`` where it was not asked before."""
         key = id(graph.nodes), id(graph.params)
         if key not in self.figures:
             self.figures[key] = graph, work()
@@ -81,7 +81,7 @@ class Judging(Rounds):
         return known
 
     def _evaluated(self, attempt: Attempt) -> float:
-        """What ``evaluate`` gives of a model that it leaves as it was."""
+        """Quality by ``evaluate`` of a model that it leaves as it was."""
         if attempt.check is not None and attempt.check.drawn:
             return self.task.evaluated(attempt.model)
         before = outputs_of(self.session, attempt.model, attempt.graph)
@@ -119,7 +119,7 @@ class Judging(Rounds):
 
 
 def _trained(tune: Callable[..., Any], model: Any, progress: Callable[[float], None]) -> Any:
-    """What ``tune`` gave where that is a model; else the one that it got.
+    """The model that ``tune`` gave; else the one that it got.
 
     Raises:
         UsageError: it gave a model of another type.

@@ -58,7 +58,7 @@ class Latency:
 
 
 def _fits(target: Target, setting: Setting) -> bool:
-    """Whether the times of a target are those of this engine, at as many threads."""
+    """Return whether the times of a target are those of this engine, at as many threads."""
     threads = target.options.get("threads", setting.threads)
     return bool(target.layers) and target.backend == setting.backend.name and threads == setting.threads
 

@@ -19,7 +19,7 @@ _DIGITS = 1e6
 
 @dataclass(frozen=True)
 class Later:
-    """What is planned on, and with what.
+    """The graph that is planned on, and the passes that plan.
 
     Attributes:
         graph: the smaller graph; groups that are as narrow as they may become are pinned.

@@ -49,7 +49,7 @@ class Parts:
 
     @property
     def budget(self) -> Budget:
-        """What the policy is asked for.
+        """The budget of the policy.
 
         Raises:
             UsageError: the pipeline has no policy with a budget.
@@ -75,6 +75,6 @@ def makes(step: object) -> Sequence[str]:
 
 
 def has_latency(step: object) -> bool:
-    """Whether a pass is a policy under a latency budget."""
+    """Return whether a pass is a policy under a latency budget."""
     budget = getattr(step, "budget", None)
     return isinstance(budget, str) and "plan" in makes(step) and Budget.parse(budget).latency is not None

@@ -25,7 +25,7 @@ class Planning(Judging):
 
     @property
     def _known(self) -> dict[str, Any]:
-        """What passes know before the first one."""
+        """Facts that passes know before the first one."""
         return {"executor": self.session.executor, "task": self.task, "progress": self.progress}
 
     def state(self, graph: Graph, **facts: Any) -> State:
@@ -33,7 +33,7 @@ class Planning(Judging):
         return State.start(graph).having(**self._known, **facts)
 
     def scored(self, graph: Graph | None = None, parts: Parts | None = None) -> State:
-        """What the passes before the policy leave.
+        """The state after the passes before the policy.
 
         Raises:
             UsageError: the passes are in an order in which one lacks what it needs.
@@ -43,7 +43,7 @@ class Planning(Judging):
         return used.head.resume(begun, self.observers)
 
     def planned(self, state: State, parts: Parts | None = None) -> State:
-        """What the policy leaves, with one score."""
+        """The state after the policy, with one score."""
         used = parts or self.parts
         steps = () if used.policy is None else (used.policy,)
         return Pipeline(steps).resume(self.chosen(self.with_curves(state, used), used), self.observers)

@@ -33,3 +33,8 @@ def fitted_on(state: State) -> str:
     source = "inputs" if inputs.source == "data" else f"inputs ({inputs.source})"
     missed = f"; {len(found.unrepaired)} layers could not be fitted" if found.unrepaired else ""
     return f"{len(found.refitted)} params fitted on {found.samples} {source} {sure}{missed}"
+
+
+def input_warnings(state: State) -> tuple[str, ...]:
+    """Warnings about the inputs that a repair was fitted on."""
+    return state.calibration.warnings if state.calibration is not None else ()

@@ -24,7 +24,7 @@ from ..passes import (
     left_inexact,
     macs_by_layer,
 )
-from ._repaired import change_after, fitted_on
+from ._repaired import change_after, fitted_on, input_warnings
 from ._wiring import DrawnLayer, drawn_layers
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the task's ``evaluate`` gave of the original and of the result."""
+    """Quality of the original and of the result by the task's ``evaluate``."""
 
     before: float
     after: float
@@ -73,7 +73,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Report:
-    """What was cut, what it costs now, and the proof.
+    """The cut, its cost before and after, and the proof.
 
     Attributes:
         before, after: costs of the captured shapes.
@@ -83,6 +83,7 @@ class Report:
         change: of the outputs, one by one: on inputs held out from the fit where weights were fitted, else on those
             that the score was chosen by; None where nothing was tried.
         fitted: what was fitted on which inputs; empty where nothing was.
+        warnings: what is wrong with these inputs: too few, nearly equal, files that could not be read.
         repaired, unrepaired: groups whose cut channels' means were moved into biases, and why others not.
         unchanged: sizes that a module or a configuration keeps as they were, for no new value is determined.
         proof, host: worst relative errors against the masked original, in float64 and in the host.
@@ -119,6 +120,7 @@ class Report:
     ended: str = ""
     wiring: tuple[DrawnLayer, ...] = ()
     fitted: str = ""
+    warnings: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
 
     def to_json(self, *, timing: bool = False) -> str:
@@ -132,7 +134,7 @@ class Report:
             del data[measured]
         if self.dead is None:
             del data["dead"]
-        for optional in ("rounds", "ended", "fitted", "evaluation"):
+        for optional in ("rounds", "ended", "fitted", "warnings", "evaluation"):
             if not data[optional]:
                 del data[optional]
         for row in data.get("rounds", ()):
@@ -184,16 +186,16 @@ class Report:
         if self.ended:
             unread.insert(0, self.ended)
         more = [f"{left} more such notes are in the report as JSON"] if left > 0 else []
-        return unread + told[:_TOLD] + more
+        return [*self.warnings, *unread, *told[:_TOLD], *more]
 
 
 def note_of(row: GroupRow) -> str:
-    """Why a group is pinned or inexact, in one line."""
+    """The reason why a group is pinned or inexact, in one line."""
     return "; ".join(("pinned: " + "; ".join(row.pins),) if row.pins else row.inexact[:1])
 
 
 def unread_note(names: Sequence[str]) -> str:
-    """What is not reached, what became of it, and what to do about it; empty where everything is reached."""
+    """A note on what is not reached, what became of it, and what to do about it; empty where everything is reached."""
     if not names:
         return ""
     owners = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
@@ -273,6 +275,7 @@ def report_of(state: State, timings: Timings, host: HostCheck | None) -> Report:
         dead=_dead(plan),
         change=change_after(state),
         fitted=fitted_on(state),
+        warnings=input_warnings(state),
         layers=layer_rows(state.original, state.graph),
         wiring=drawn_layers(state.original, state.graph),
     )

@@ -31,7 +31,7 @@ _NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Found:
-    """What a search gives: the cut state, the pruned model and its measurement, and the way there."""
+    """Result of a search: the cut state, the pruned model and its measurement, and the way there."""
 
     state: State
     model: Any
@@ -126,7 +126,7 @@ class Search:
     def _next(
         self, model: LatencyModel, tried: Trials, points: list[Point], widen: bool
     ) -> tuple[LatencyLimit, LatencyModel]:
-        """What to plan with after what was measured."""
+        """The limit to plan with after what was measured."""
         if not tried:
             return LatencyLimit(model, self.limit, offered=True), model
         held, refused, best = tried.held, tuple(tried.refused), tried.best

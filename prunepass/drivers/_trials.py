@@ -60,7 +60,7 @@ class Trials(list[Tried]):
 
     @property
     def resolved(self) -> bool:
-        """Whether the last candidate leaves less of the budget than the clock can tell."""
+        """Return whether the last candidate leaves less of the budget than the clock can tell."""
         left = self.limit - self[-1].measured
         return 0 <= left < _ERRORS * self[-1].reading.error * self[-1].measured
 

@@ -67,7 +67,7 @@ def digest(graph: Graph) -> str:
 
 
 class Store:
-    """What rounds have cost training time, in a folder: figures as JSON lines, weights as a file each.
+    """A folder of what cost training time: figures as JSON lines, weights as a file each.
 
     Each is on disk before the next is begun, and appears whole or not at all.
     """
@@ -82,7 +82,7 @@ class Store:
         self._folder = Path(folder)
 
     def figure(self, key: str) -> float | None:
-        """What was kept under ``key``."""
+        """The figure kept under ``key``."""
         found = self._journal.get(key)
         return None if found is None else found[0]
 

@@ -13,7 +13,7 @@ Widths = Mapping[str, int]
 
 
 def widths_of(coupling: Coupling, plan: Plan) -> dict[str, int]:
-    """What each prunable group keeps, by name."""
+    """Channels that each prunable group keeps, by name."""
     cuts = plan.cuts
     return {
         group.name: group.size - (len(cuts[group.name].remove) if group.name in cuts else 0)
@@ -55,7 +55,7 @@ def _place(choices: list[int], width: int) -> int:
 
 
 def within(coupling: Coupling, budget: Budget, widths: Widths) -> bool:
-    """Whether the limits hold that need no clock."""
+    """Return whether the limits hold that need no clock."""
     model = CostModel(coupling)
     original = model.cost()
     model.set_widths(atoms_of(coupling, widths))

@@ -69,7 +69,7 @@ def _removed(layer: str, dim: Dim, numbers: Index) -> dict[Atom, Index]:
 
 
 def _together(layer: str, dim: Dim, number: int, marked: Index) -> UsageError:
-    """Why a channel cannot go alone."""
+    """The reason why a channel cannot go alone."""
     others = []
     for places in positions(dim).values():
         for entries, own in places:

@@ -139,3 +139,13 @@ def test_a_report_says_what_was_fitted_on_which_inputs_and_judges_on_others() ->
     assert plain.fitted == ""
     assert plain.change is None
     assert '"fitted"' not in plain.to_json()
+
+
+def test_few_inputs_to_fit_on_are_told_of() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)).eval()
+    task = pp.task_of([torch.randn(2, 3, 10, 10) for _ in range(4)])
+    options = {"score": "l2", "budget": "channels=0.5", "task": task}
+    report = pp.prune(model, torch.randn(2, 3, 10, 10), repair="reconstruct", **options).report
+    assert "inputs to fit on are few" in report.notes()[0]
+    assert "inputs to fit on are few" in report.to_json()

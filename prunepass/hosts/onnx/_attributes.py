@@ -121,7 +121,7 @@ class Writer:
         return np.asarray(here != there)
 
     def _new_place(self, site: Site, name: str) -> Place:
-        """Where an attribute goes that the node did not have: the first place that its operator set knows."""
+        """The place of an attribute that the node did not have: the first place that its operator set knows."""
         reading = site.reading
         assert reading is not None
         kind = schema(

@@ -1,4 +1,4 @@
-"""Is this a model at all? Names and nodes that onnx_ir and the protobuf parser accept in silence."""
+"""Validity of a model file: names and nodes that onnx_ir and the protobuf parser accept in silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the data of a model fit what the model says of it? Looked at before anything is read."""
+"""Check of a model's data against its declared types and sizes, before anything is read."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _check_sizes(sizes: Iterable[int], rank: int, what: str) -> None:
 
 
 def _check_entries(tensor: onnx.TensorProto, what: str) -> None:
-    """Where external data lies: a misspelt offset would be taken for none."""
+    """Check of the place of external data: a misspelt offset would be taken for none."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     unknown = [key for key in entries if key not in _ENTRIES]
     if unknown:

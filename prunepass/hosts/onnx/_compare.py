@@ -1,4 +1,4 @@
-"""Does the edited model say what the cut graph says? Captured again, compared node by node."""
+"""Comparison of the edited model, captured again, with the cut graph, node by node."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def opened(handle: Any) -> Any:
 
 
 def _unfit(graph: Graph, dtype: str) -> str:
-    """Why the runtime does not compute as an executor should; empty where it does."""
+    """The reason why the runtime does not compute as an executor should; empty where it does."""
     for name in (*graph.values, *graph.params):
         own = graph.tensor(name).dtype
         if is_float(own) and own != dtype:

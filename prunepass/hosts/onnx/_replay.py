@@ -138,7 +138,7 @@ def _at(site: str) -> Iterator[None]:
 
 
 def _reader(graph: Graph, name: str, otherwise: str) -> str:
-    """Where a computed constant is read: a cut can be kept from there, what computes it is no node of the graph."""
+    """The read of a computed constant: a cut can be kept from there, what computes it is no node of the graph."""
     return next((str(node.origin) for node in graph.nodes if name in node.inputs), otherwise)
 
 
@@ -180,7 +180,7 @@ def _equal(left: Param, right: Param) -> bool:
 
 
 def _uses(trace: Trace, nodes: Sequence[Node]) -> dict[str, list[Use]]:
-    """Where each param is read: ONNX node and input index."""
+    """Reads of each param: ONNX node and input index."""
     found: dict[str, list[Use]] = {}
     for node in nodes:
         site = trace.sites[node.name]

@@ -1,4 +1,4 @@
-"""Do the nodes of a model take what they are given? The format's own inference over all of it at once.
+"""Check of the nodes' operands by the format's own type and shape inference, over all of a model at once.
 
 Weights take no part but for their types, so that this costs next to nothing however large the model is.
 Where the format's inference refuses what ONNX Runtime accepts, ONNX Runtime is right.

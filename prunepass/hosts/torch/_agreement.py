@@ -137,7 +137,7 @@ class Agreement:
         return None if new is None or self._holds(expr) else int(new)
 
     def contradictions(self, key: Expr) -> str:
-        """Why what layers are cannot be said with a value of ``key``, though all that are it alone agree."""
+        """The reason why what layers are cannot be said with a value of ``key``, though all that are it alone agree."""
         return self._against({key})
 
     def _against(self, leaves: set[Expr], *, strict: bool = False) -> str:

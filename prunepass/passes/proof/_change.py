@@ -113,7 +113,7 @@ class Judge:
         self._wanted = tuple(_wanted(free, name, made) for name, made in (real or full).items())
 
     def __call__(self, other: Graph, left: Mapping[str, Axes] | None = None) -> OutputChange:
-        """How the outputs of ``other`` differ.
+        """Change of the outputs of ``other``.
 
         Args:
             left: by name of outputs of which channels went, the entries that are left; of the others nothing is.

@@ -18,7 +18,7 @@ _MORE, _RUNS = 64.0, 4
 
 
 def makes_codes(graph: Graph) -> bool:
-    """Whether numbers turn into codes somewhere."""
+    """Return whether numbers turn into codes somewhere."""
     return any(registry()[node.op].flow.codes for node in graph.nodes)
 
 

@@ -164,7 +164,7 @@ class _Rounding:
         self.read = node, op, operands
 
     def explains(self, name: str, got: Array, want: Array, error: float) -> bool:
-        """Whether a difference in the value that was made last is no more than rounding."""
+        """Return whether a difference in the value that was made last is no more than rounding."""
         if self.read is None or name not in self.read[0].outputs:
             return False
         if want.dtype.kind not in "fc" or not np.isfinite(error):

@@ -114,7 +114,7 @@ class Steps:
             )
 
     def _untouched(self, node: Node, other: Node) -> bool:
-        """Whether the cut graph has the same node, over values and params that nothing was cut of."""
+        """Return whether the cut graph has the same node, over values and params that nothing was cut of."""
         coupling, params = self.sides.coupling, self.sides.coupling.graph.params
         if node is not other:
             return False
@@ -127,7 +127,7 @@ class Steps:
         )
 
     def _operand(self, rule: Rule, at: int, name: str, array: Array, places: Kept) -> Array:
-        """What the original's node reads: the given array with other numbers in the entries that were cut."""
+        """Operand of the original's node: the given array with other numbers in the entries that were cut."""
         graph, coupling, kept = self.sides.coupling.graph, self.sides.coupling, self.sides.kept
         dims = rule.operands[at]
         chosen = kept_of(dims, _same, places) if dims is not None else ()
@@ -140,7 +140,7 @@ class Steps:
 
 
 def comparable(original: Graph, coupling: Coupling, kept: Kept, pruned: Graph) -> bool:
-    """Whether both graphs have the same nodes over values of the same names, so that they can go side by side."""
+    """Return whether both graphs have the same nodes over values of the same names and can go side by side."""
     if len(original.nodes) != len(pruned.nodes) or original.inputs != pruned.inputs:
         return False
     pairs = list(zip(original.nodes, pruned.nodes, strict=True))

@@ -182,7 +182,7 @@ def alone(step: Step, position: int, carrier: int, amount: Array) -> Array | Non
 
 
 def made_of(step: Step, position: int, data: Array) -> Array:
-    """What the node's weights make of ``data``, without what it adds whatever the data."""
+    """Product of the node's weights with ``data``, without what it adds whatever the data."""
     fixed = [None if i in result_slots(step) else array for i, array in enumerate(step.static)]
     made = step.op.run(step.call, (*fixed[:position], data, *fixed[position + 1 :]))[0]
     if sum(array is not None for array in fixed) > 1:
@@ -200,13 +200,13 @@ def shared_axes(step: Step, position: int) -> tuple[int, ...]:
 
 
 def exactly(amount: Array, dims: Dims, taken: Array, slot: Dims) -> bool:
-    """Whether a param of ``slot`` that gains ``taken`` gives a tensor of ``dims`` all of ``amount``."""
+    """Return whether a param of ``slot`` that gains ``taken`` gives a tensor of ``dims`` all of ``amount``."""
     back = taken.reshape(()) if taken.size == 1 else along(taken, slot, dims)
     return back is not None and alike(amount, back)
 
 
 def alike(one: Array, other: Array) -> bool:
-    """Whether two arrays that broadcast are equal up to rounding."""
+    """Return whether two arrays that broadcast are equal up to rounding."""
     gap = float(np.max(np.abs(one - other), initial=0.0))
     return gap <= _ALIKE * float(np.max(np.abs(one), initial=0.0))
 

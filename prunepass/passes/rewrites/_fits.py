@@ -22,7 +22,7 @@ _SMALL = 64
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit has found.
+    """Result of the fit of one weighted sum.
 
     Attributes:
         matrix: weights of shape ``(groups, made, terms)``; None where they stay.
@@ -101,7 +101,7 @@ def _gains(rows: Rows, start: Array, current: Array, *, free: bool) -> Fitted:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the channels that a node makes stand in its result.
+    """Layout of a node's channels in its result.
 
     Attributes:
         shape: of the result, with 1 for axes of positions.
@@ -135,7 +135,7 @@ class Layout:
         return amount
 
     def added(self, step: Step) -> Array:
-        """What the node's own bias adds to each channel.
+        """Bias of each channel.
 
         Returns:
             zeros where it has none, NaN where that cannot be told.

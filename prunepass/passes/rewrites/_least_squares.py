@@ -15,7 +15,7 @@ _WIDE = 1024
 
 @dataclass(frozen=True)
 class Fit:
-    """What was found.
+    """Result of a ridge regression.
 
     Attributes:
         weight: ``(groups, made, terms)``.

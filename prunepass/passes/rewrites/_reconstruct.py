@@ -28,7 +28,7 @@ from ._twins import Opener, Pair, Twins
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How it is fitted.
+    """Options of a fit.
 
     Attributes:
         rows: positions of a result that a fit looks at, at most.
@@ -158,7 +158,7 @@ class _Walk(_Fits):
             self._fit_affine(at, node)
 
     def _weighted(self, node: Node) -> WeightedSum | str:
-        """How ``node`` sums with weights that can be fitted; else why it cannot, empty where it has none."""
+        """The weighted sum of ``node`` that can be fitted; else the reason why not, empty where it has no weights."""
         step = self.follower.step(node)
         if len(step.data) != 1:
             return ""
@@ -230,7 +230,7 @@ class _Walk(_Fits):
         return found
 
     def _target(self, name: str, made: Result) -> Result:
-        """What the original made; what the sum that it goes into lacks, on top."""
+        """The original's result, with what the sum that it goes into lacks on top."""
         goes = sum_of(self.follower, name)
         if goes is None or goes.other not in self.twins.dirty or not self.twins.has(goes.other):
             return made
@@ -245,7 +245,7 @@ class _Walk(_Fits):
         return goes.back(np.broadcast_to(lack, whole).astype(np.float32), small)
 
     def _has_affine(self, node: Node) -> bool:
-        """Whether ``node`` has a scale of its own and does more than to slope what was fitted."""
+        """Return whether ``node`` has a scale of its own and does more than to slope what was fitted."""
         step = self.follower.step(node)
         if len(step.data) != 1 or not step.rule.results or self._role(node, "scale") is None:
             return False

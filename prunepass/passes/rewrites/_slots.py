@@ -1,4 +1,4 @@
-"""Where the intercept of a fitted sum goes, and the sum of several branches that it is the last to repair.
+"""Intercept slots of fitted sums, and the residual sums that they are the last branch of.
 
 Both follow the one reader of a result, through what maps it entry by entry with a slope of its own (a normalisation
 with fixed statistics, an identity, a scale, an addition of params) or moves its entries about.
@@ -95,7 +95,7 @@ class Follower:
 
 
 def is_slope(graph: Graph, read: Reader) -> bool:
-    """Whether each entry of the result is that of the operand times a number, plus a number."""
+    """Return whether each entry of the result is that of the operand times a number, plus a number."""
     rule, step = read.step.rule, read.step
     dims = rule.operands[read.position]
     if read.others or dims is None or not rule.results or rule.contracted or _compares(rule):
@@ -111,7 +111,7 @@ def _compares(rule: Rule) -> bool:
 
 
 def is_move(read: Reader) -> bool:
-    """Whether all entries of the operand change place and nothing else."""
+    """Return whether all entries of the operand change place and nothing else."""
     call = read.step.call
     moves = read.step.op.flow.moves and not read.others
     return moves and np.prod(call.shape(read.position)) == np.prod(call.results[0])
@@ -198,7 +198,7 @@ class Sum:
     factor: float
 
     def back(self, lack: Array, graph: Graph) -> Array:
-        """What the result must gain for the sum to gain ``lack``, in a graph of any number of samples."""
+        """Amount that the result must gain for the sum to gain ``lack``, in a graph of any number of samples."""
         named = {node.name: node for node in graph.nodes}
         for read in reversed(self.path):
             call = call_of(graph, named[read.step.node.name])

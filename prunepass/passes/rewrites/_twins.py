@@ -65,7 +65,7 @@ class Pair:
         return Pair(coupling, kept, narrowed(coupling, kept, plan.shifted(graph)))
 
     def kept_of(self, name: str, array: Array) -> Array:
-        """What the cut keeps of a value of the original."""
+        """The part of a value of the original that the cut keeps."""
         return gather(array, kept_axes(self.coupling, self.kept, name))
 
 
@@ -118,7 +118,7 @@ class Twins:
         return self.params[name] if name in self.params else self.base.small.params[name].read()
 
     def original(self, name: str, chunk: int) -> Array:
-        """What is kept of a value of the original."""
+        """The kept part of a value of the original."""
         return self.pair(self.chunks[chunk].samples).kept_of(name, self._held[0][chunk][name])
 
     def pruned(self, name: str, chunk: int) -> Array:
@@ -126,7 +126,7 @@ class Twins:
         return self._held[1][chunk][name] if name in self.dirty else self.original(name, chunk)
 
     def has(self, name: str) -> bool:
-        """Whether both networks hold a value."""
+        """Return whether both networks hold a value."""
         return name in self._held[0][0] and (name not in self.dirty or name in self._held[1][0])
 
     def replace(self, name: str, chunk: int, array: Array) -> None:
@@ -250,13 +250,13 @@ def _samples(graph: Graph) -> int:
 
 
 def _how(graph: Graph) -> Batching:
-    """How the model follows the number of samples."""
+    """Batching of the model: how it follows the number of samples."""
     found: Batching = batching(graph, frozenset((name, 0) for name in batched_inputs(graph)))
     return found
 
 
 def _free(graph: Graph) -> bool:
-    """Whether the model runs any number of samples at once, and is coupled alike."""
+    """Return whether the model runs any number of samples at once, and is coupled alike."""
     found = _how(graph)
     if found.refused or found.together or found.unknown:
         return False
