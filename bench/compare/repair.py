@@ -58,7 +58,7 @@ def run(options: Options) -> Table:
             "Quality: share of test inputs named rightly; of the detector the mean average precision at an overlap "
             "of .5; of MobileNetV2 the agreement with the unpruned network, which has no labels here.",
             "'grail' takes 128 inputs at most, as its paper does. Rows without data: "
-            "'reconstruct' on synthetic inputs.",
+            "'reconstruct' on procedural inputs.",
             "Interval: 95 %, bootstrap over test inputs, over photos where crops share them.",
             "'fold' (Model Folding) and 'grail' are reconstructed on our graph from their descriptions.",
             "Agreement: share of the unpruned network's decisions kept; of the detector, overlap of its map > .3.",
